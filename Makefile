@@ -1,0 +1,77 @@
+# slipway. `make run` and `make test` do everything, set-up included.
+# BUILD=dir builds elsewhere; SANITIZE=1 builds with ASan and UBSan.
+
+VERSION = 0.1.0
+PREFIX = /usr/local
+DESTDIR =
+CC = gcc
+SANITIZE =
+BUILD = build$(if $(SANITIZE),/sanitize)
+PORT = 8080
+STATE = run
+SERVER = lighttpd
+
+PACKAGES = libfcgi-dev libiniparser-dev libsqlite3-dev nettle-dev \
+	libjansson-dev zlib1g-dev libutf8proc-dev
+
+WARNINGS = -Wall -Wextra -Werror -Wformat=2 -Wconversion -Wshadow \
+	-Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wundef -Wvla -Werror=format-security
+HARDEN = -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection=full -fno-delete-null-pointer-checks \
+	-fno-strict-overflow -fno-strict-aliasing -fPIE
+HARDEN_GCC = -ftrivial-auto-var-init=zero -Wtrampolines -Wbidi-chars=any
+HARDEN_LINK = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen
+SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+
+IS_GCC := $(findstring gcc,$(CC))
+CFLAGS = -std=gnu11 -g $(if $(SANITIZE),-O1 $(SANITIZERS),-O2 \
+	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) $(WARNINGS) $(HARDEN) \
+	$(if $(IS_GCC),$(HARDEN_GCC))
+CPPFLAGS = -Isrc -I$(BUILD)/gen -DSLIPWAY_VERSION='"$(VERSION)"' -MMD -MP
+LDFLAGS = $(HARDEN_LINK) $(if $(SANITIZE),$(SANITIZERS))
+LDLIBS = -lfcgi -liniparser -lsqlite3 -lnettle -ljansson -lz -lutf8proc \
+	-lpthread
+
+SOURCES := $(wildcard src/*.c src/*/*.c)
+OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/gen/sql_queries.o
+PARTS = $(filter-out $(BUILD)/main.o,$(OBJECTS))
+UNIT := $(wildcard tests/unit/*_test.c)
+UNIT_PROGRAMS = $(UNIT:tests/unit/%.c=$(BUILD)/unit/%)
+FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
+SQL := $(sort $(wildcard sql/0*.sql)) sql/queries.sql
+
+all: $(BUILD)/slipway
+
+$(BUILD)/slipway: $(OBJECTS)
+	@echo LD $@
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/%.o: src/%.c $(BUILD)/gen/sql_queries.h
+	@mkdir -p $(@D)
+	@echo CC $<
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/gen/sql_queries.o: $(BUILD)/gen/sql_queries.c
+	@echo CC $<
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/gen/sql_queries.h: $(SQL) sql/embed.awk
+	@mkdir -p $(@D)
+	@awk -v part=header -f sql/embed.awk $(SQL) >$@
+
+$(BUILD)/gen/sql_queries.c: $(SQL) sql/embed.awk $(BUILD)/gen/sql_queries.h
+	@awk -v part=source -f sql/embed.awk $(SQL) >$@
+
+$(BUILD)/unit/%: tests/unit/%.c $(PARTS)
+	@mkdir -p $(@D)
+	@echo CC $<
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(PARTS) \
+		-lcmocka $(LDLIBS)
+
+-include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d)
+
+clean:
+	rm -rf build
+.PHONY: all clean

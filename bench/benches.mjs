@@ -1,0 +1,309 @@
+// The benches, by name. Each starts its own server, measures all contestants
+// in every round, prints a table and stops the server.
+
+import { execFile, execFileSync } from 'node:child_process'
+import { promisify } from 'node:util'
+import { Server, cpu, memory, resetPeak } from './server.mjs'
+
+const GIB = 2 ** 30
+const run = promisify(execFile)
+
+// Run the load; gives its figures and, for put, the body of the answer.
+async function load(tools, server, mode, target, ...args) {
+  const { stdout } = await run(tools.client,
+    [mode, String(server.port), target, ...args.map(String)])
+  const end = stdout.indexOf('\n')
+  return { ...JSON.parse(stdout.slice(0, end)), body: stdout.slice(end + 1) }
+}
+
+const median = (list) => {
+  const sorted = [...list].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle]
+    : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+// The standard error of the median of list, from its middle half, so that
+// single outliers do not count.
+function uncertainty(list) {
+  const sorted = [...list].sort((a, b) => a - b)
+  const at = (part) => sorted[Math.round(part * (sorted.length - 1))]
+  return 1.25 * (at(0.75) - at(0.25)) / 1.35 / Math.sqrt(sorted.length)
+}
+
+// rows: [label, samples of each round, reference samples, target or none,
+// further cells]. A higher figure is better.
+function ratioTable(title, unit, further, rows) {
+  const cells = [['', unit, 'spread', 'ratio', '+-', 'target', ...further]]
+  for (const [label, samples, reference, target, ...more] of rows) {
+    const ratios = samples.map((s, i) => s / reference[i])
+    const ratio = median(ratios)
+    cells.push([label, figure(median(samples)),
+      `${figure(Math.min(...samples))}..${figure(Math.max(...samples))}`,
+      ratio.toFixed(2), samples === reference ? ''
+        : uncertainty(ratios).toFixed(2),
+      verdict(target, ratio >= target), ...more])
+  }
+  printTable(title, cells)
+}
+
+const figure = (n) => n.toFixed(n < 10 ? 2 : n < 100 ? 1 : 0)
+
+const verdict = (target, met) =>
+  target === undefined ? '' : `${target} ${met ? 'met' : 'MISSED'}`
+
+function printTable(title, cells) {
+  const widths = cells[0].map((_, i) =>
+    Math.max(...cells.map((row) => row[i].length)))
+  console.log(`\n${title}`)
+  for (const row of cells) {
+    console.log('  ' + row.map((cell, i) =>
+      i ? cell.padStart(widths[i]) : cell.padEnd(widths[i])).join('  ').trimEnd())
+  }
+}
+
+const slipway = (tools, name, durability, digest, more) =>
+  ({ name, kind: 'slipway', program: tools.slipway, durability, digest, ...more })
+const minimal = (tools) =>
+  ({ name: 'minimal', kind: 'minimal', program: tools.minimal })
+const webdav = { name: 'webdav', kind: 'webdav' }
+
+// Where an upload to b goes; a name that no earlier upload has, since
+// replacing a file is other work than making one.
+let uploads = 0
+function target(b) {
+  if (b.of) return `/${b.of.name}/upload`
+  if (b.kind === 'php') return '/files/php/form.php'
+  const name = `${++uploads}-*.bin`
+  return b.kind === 'webdav' ? `/files/webdav/${name}`
+    : `/${b.name}/upload/${name}`
+}
+
+// Upload one file; gives the paths url, download and delete of the answer.
+async function upload(tools, server, b, bytes) {
+  const to = target(b)
+  const sent = await load(tools, server, 'put', to, bytes)
+  if (b.kind !== 'webdav') return { ...sent, ...JSON.parse(sent.body).files[0] }
+  return { ...sent, delete: to.replace('*', '1') }
+}
+
+async function remove(server, file) {
+  const answer = await fetch(`http://127.0.0.1:${server.port}${file.delete}`,
+    { method: 'DELETE' })
+  if (answer.status !== 204) throw new Error(`DELETE: ${answer.status}`)
+}
+
+// Start a server with list and run measure(server, b) for each b in turn.
+// Gives, by name, the array of what measure gave. The first round only warms
+// up: memory touched for the first time is slow, above all in a guest.
+async function contest(rounds, list, measure) {
+  const server = await Server.start(list.filter((b) => !b.of))
+  const results = Object.fromEntries(list.map((b) => [b.name, []]))
+  try {
+    for (let round = 0; round <= rounds; round++) {
+      for (const b of list) {
+        execFileSync('sync')
+        const result = await measure(server, b)
+        if (round > 0) results[b.name].push(result)
+      }
+    }
+  } catch (error) {
+    throw new Error(`${error.message}\n${server.log()}`)
+  } finally {
+    await server.stop()
+  }
+  return results
+}
+
+const column = (results, key) => results.map((r) => r[key])
+
+const percentiles = (results) =>
+  ['p50', 'p99'].map((key) => figure(median(column(results, key))))
+
+async function put1g(tools) {
+  const list = [
+    minimal(tools),
+    slipway(tools, 'process-none', 'process', 'none'),
+    slipway(tools, 'process-sha256', 'process', 'sha256'),
+    slipway(tools, 'power-sha256', 'power', 'sha256'),
+    webdav,
+  ]
+  // A large upload varies much more than the rest, by a fifth and above.
+  const results = await contest(3 * tools.rounds, list, async (server, b) => {
+    const front = server.child.pid
+    const back = b.kind === 'webdav' ? undefined : server.pid(b.name)
+    const before = [back ? cpu(back) : 0, cpu(front)]
+    const file = await upload(tools, server, b, GIB)
+    const used = { back: (back ? cpu(back) : 0) - before[0],
+      front: cpu(front) - before[1] }
+    await remove(server, file)
+    return { speed: 1024 / file.seconds, ...used }
+  })
+  const targets = { 'process-none': 0.9, 'process-sha256': 0.75 }
+  const reference = column(results.minimal, 'speed')
+  ratioTable('put-1g: PUT of 1 GiB; ratio to minimal', 'MiB/s',
+    ['CPU s/GiB', 'of lighttpd'], list.map(({ name, kind }) =>
+      [`${kind} ${name}`.replace(/^(\w+) \1$/, '$1'),
+        column(results[name], 'speed'), reference, targets[name],
+        kind === 'webdav' ? '' : median(column(results[name], 'back')).toFixed(2),
+        median(column(results[name], 'front')).toFixed(2)]))
+}
+
+async function small(tools) {
+  const process = slipway(tools, 'process', 'process', 'sha256')
+  const power = slipway(tools, 'power', 'power', 'sha256')
+  const list = [minimal(tools), process, power,
+    { ...process, name: 'process-form', of: process },
+    { ...power, name: 'power-form', of: power },
+    webdav, { name: 'php', kind: 'php' }]
+  const results = await contest(tools.rounds, list, (server, b) => {
+    const form = b.of || b.kind === 'php'
+    return load(tools, server, 'small', target(b), 8, 2, 1024,
+      form ? 'form' : 'put')
+  })
+  const rates = Object.fromEntries(list.map(({ name }) =>
+    [name, column(results[name], 'rate')]))
+  const row = (label, name, reference) => [label, rates[name],
+    rates[reference], undefined, ...percentiles(results[name])]
+  ratioTable('small: uploads of 1 KiB, 8 clients; ratio to WebDAV', '1/s',
+    ['p50 ms', 'p99 ms'], [
+      row('WebDAV PUT', 'webdav', 'webdav'),
+      row('minimal PUT', 'minimal', 'webdav'),
+      row('slipway process PUT', 'process', 'webdav'),
+      row('slipway power PUT', 'power', 'webdav'),
+    ])
+  ratioTable('small: forms with a file of 1 KiB, 8 clients; ratio to PHP',
+    '1/s', ['p50 ms', 'p99 ms'], [
+      row('PHP form', 'php', 'php'),
+      row('slipway process form', 'process-form', 'php'),
+      row('slipway power form', 'power-form', 'php'),
+    ])
+}
+
+// The contestants of a download are files, uploaded once before the rounds.
+async function downloads(tools, bytes, measure) {
+  const back = slipway(tools, 'slipway', 'process', 'sha256')
+  const list = [back, minimal(tools)]
+  const server = await Server.start(list)
+  try {
+    const own = await upload(tools, server, list[0], bytes)
+    const other = await upload(tools, server, list[1], bytes)
+    const targets = { static: own.url, slipway: own.download,
+      minimal: other.download }
+    const results = { static: [], slipway: [], minimal: [] }
+    for (let round = 0; round <= tools.rounds; round++) {
+      for (const name in targets) {
+        const result = await measure(server, targets[name])
+        if (round > 0) results[name].push(result)
+      }
+    }
+    return results
+  } catch (error) {
+    throw new Error(`${error.message}\n${server.log()}`)
+  } finally {
+    await server.stop()
+  }
+}
+
+async function download1g(tools) {
+  const large = await downloads(tools, GIB, async (server, from) =>
+    1024 / (await load(tools, server, 'download', from)).seconds)
+  ratioTable('download-1g: GET of 1 GiB; ratio to the static file', 'MiB/s', [],
+    [['static file', large.static, large.static],
+      ['minimal X-Sendfile', large.minimal, large.static],
+      ['slipway offloaded', large.slipway, large.static, 0.9]])
+  const little = await downloads(tools, 16384, async (server, from) =>
+    (await load(tools, server, 'get', from, 16, 2)).rate)
+  ratioTable('download-1g: GETs of 16 KiB, 16 connections; ratio to minimal',
+    '1/s', [], [['minimal X-Sendfile', little.minimal, little.minimal],
+      ['static file', little.static, little.minimal],
+      ['slipway offloaded', little.slipway, little.minimal, 0.9]])
+}
+
+const SLOW = { clients: 1000, bytes: 200 * 1024, rate: 20 * 1024 }
+
+// Each round has a new process, whose memory is first that of an idle one.
+async function slowRound(tools, durability) {
+  const b = slipway(tools, 'slipway', durability, 'sha256',
+    { threads: SLOW.clients + 100 })
+  const server = await Server.start([b])
+  try {
+    await remove(server, await upload(tools, server, b, 1024))
+    const pid = server.pid(b.name)
+    const idle = memory(pid, 'VmRSS')
+    resetPeak(pid)
+    const result = await load(tools, server, 'slow', target(b), SLOW.clients,
+      SLOW.bytes, SLOW.rate)
+    const growth = (memory(pid, 'VmHWM') - idle) / SLOW.clients
+    return { ...result, growth }
+  } catch (error) {
+    throw new Error(`${error.message}\n${server.log()}`)
+  } finally {
+    await server.stop()
+  }
+}
+
+async function slow(tools) {
+  const results = { process: [], power: [] }
+  for (let round = 0; round < tools.rounds; round++) {
+    for (const name in results) {
+      results[name].push(await slowRound(tools, name))
+    }
+  }
+  const rows = [['', 'completed', 'seconds', 'KiB/client', 'target',
+    'probe p50 ms', 'p99 ms', 'target', 'probes', 'pacing late ms']]
+  for (const name in results) {
+    const all = results[name]
+    const probes = all.map((r) => r.probe)
+    const growth = Math.max(...column(all, 'growth'))
+    const p99 = median(column(probes, 'p99'))
+    rows.push([`slipway ${name}`, String(Math.min(...column(all, 'completed'))),
+      figure(median(column(all, 'seconds'))), figure(growth),
+      verdict(64, growth <= 64), figure(median(column(probes, 'p50'))),
+      figure(p99), verdict(100, p99 <= 100),
+      String(Math.min(...column(probes, 'requests'))),
+      figure(median(column(all, 'late')))])
+  }
+  printTable(`slow: ${SLOW.clients} uploads of ${SLOW.bytes / 1024} KiB at ` +
+    `${SLOW.rate / 1024} KiB/s at once, probes of 1 KiB beside them`, rows)
+}
+
+async function status(tools) {
+  const list = [minimal(tools), slipway(tools, 'slipway', 'process', 'sha256')]
+  const results = await contest(tools.rounds, list, (server, b) =>
+    load(tools, server, 'get', `/${b.name}/status`, 16, 2))
+  const reference = column(results.minimal, 'rate')
+  ratioTable('status: GET /status, 16 connections; ratio to minimal', '1/s',
+    ['p50 ms', 'p99 ms'], list.map(({ name }) =>
+      [name, column(results[name], 'rate'), reference,
+        name === 'slipway' ? 0.7 : undefined, ...percentiles(results[name])]))
+}
+
+async function rss(tools) {
+  const b = slipway(tools, 'slipway', 'process', 'sha256', { offload: 'none' })
+  const results = await contest(tools.rounds, [b], async (server) => {
+    const pid = server.pid(b.name)
+    resetPeak(pid)
+    const file = await upload(tools, server, b, 2 * GIB)
+    const up = memory(pid, 'VmHWM')
+    resetPeak(pid)
+    const { bytes, seconds } = await load(tools, server, 'download',
+      file.download)
+    if (bytes !== 2 * GIB) throw new Error(`download of ${bytes} bytes`)
+    await remove(server, file)
+    return { up, upSpeed: 2048 / file.seconds, down: memory(pid, 'VmHWM'),
+      downSpeed: 2048 / seconds }
+  })
+  const row = (label, key) => {
+    const peak = Math.max(...column(results.slipway, key)) / 1024
+    return [label, figure(peak), verdict(16, peak <= 16),
+      figure(median(column(results.slipway, `${key}Speed`)))]
+  }
+  printTable('rss: peak memory of the slipway process, all rounds', [
+    ['', 'MiB', 'target', 'MiB/s'],
+    row('PUT of 2 GiB', 'up'), row('GET of 2 GiB, not offloaded', 'down')])
+}
+
+export const benches = {
+  'put-1g': put1g, small, 'download-1g': download1g, slow, status, rss,
+}

@@ -1,0 +1,122 @@
+-- Every statement that slipway runs, by name. A statement begins after a line
+-- `-- name: NAME` and ends with its semicolon; the build makes SQL_NAME of it.
+
+-- name: upload_insert
+INSERT INTO upload (id, home, state, resumable, total, received, created_at,
+                    updated_at)
+VALUES (:id, :home, :state, :resumable, :total, :received, :now, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: upload_get
+SELECT home, state, resumable, total, received, digest_state, error,
+       created_at, updated_at
+FROM upload WHERE id = :id;
+
+-- name: upload_checkpoint
+UPDATE upload
+SET received = :received, digest_state = :digest_state, updated_at = :now
+WHERE id = :id AND state = 'receiving' AND received = :expected;
+
+-- name: upload_state
+SELECT state FROM upload WHERE id = :id;
+
+-- name: upload_publish
+UPDATE upload
+SET state = 'publishing', received = :received, updated_at = :now
+WHERE id = :id AND state = 'receiving';
+
+-- name: upload_stored
+UPDATE upload
+SET state = 'stored', total = coalesce(total, received), updated_at = :now
+WHERE id = :id AND state = 'publishing';
+
+-- name: upload_end
+UPDATE upload
+SET state = :state, error = :error, digest_state = NULL, updated_at = :now
+WHERE id = :id AND state = :from;
+
+-- name: uploads_unfinished
+SELECT id, home, state, resumable
+FROM upload
+WHERE state IN ('receiving', 'publishing') AND updated_at <= :before
+ORDER BY updated_at LIMIT :limit;
+
+-- name: upload_has_home
+SELECT resumable FROM upload
+WHERE home = :home AND state IN ('receiving', 'publishing');
+
+-- name: uploads_forget
+DELETE FROM upload
+WHERE state IN ('stored', 'cancelled', 'failed', 'expired')
+  AND updated_at < :before;
+
+-- name: file_insert
+INSERT INTO file (id, upload, directory, is_directory, state, position, mount,
+                  path, name, size, count, type, sha256, metadata, created_at)
+VALUES (:id, :upload, :directory, :is_directory, 'publishing', :position,
+        :mount, :path, :name, :size, :count, :type, :sha256, :metadata, :now);
+
+-- name: files_stored
+UPDATE file SET state = 'stored', created_at = :now
+WHERE upload = :upload AND state = 'publishing';
+
+-- name: file_get
+SELECT id, directory, is_directory, mount, path, name, size, count, type,
+       sha256, metadata, created_at
+FROM file WHERE id = :id AND state = 'stored';
+
+-- name: files_of_upload
+SELECT id, directory, is_directory, mount, path, name, size, count, type,
+       sha256, metadata, created_at
+FROM file
+WHERE upload = :upload AND state = 'stored' AND directory IS NULL
+ORDER BY position;
+
+-- name: files_of_directory
+SELECT id, directory, is_directory, mount, path, name, size, count, type,
+       sha256, metadata, created_at
+FROM file
+WHERE directory = :directory AND state = 'stored'
+ORDER BY name LIMIT :limit;
+
+-- The metadata filter is a JSON object {key: value}; a file passes if each of
+-- its members is among the values that the file has for that key.
+-- name: files_page
+SELECT id, directory, is_directory, mount, path, name, size, count, type,
+       sha256, metadata, created_at
+FROM file
+WHERE directory IS NULL AND state = 'stored'
+  AND (created_at, id) < (:before_time, :before_id)
+  AND (:name IS NULL OR instr(lower(name), lower(:name)) > 0)
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(:metadata) AS wanted
+      WHERE NOT EXISTS (
+          SELECT 1
+          FROM json_each(file.metadata) AS had,
+               json_each(CASE had.type WHEN 'array' THEN had.value
+                         ELSE json_array(had.value) END) AS one
+          WHERE had.key = wanted.key AND one.value = wanted.value))
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: file_deleting
+UPDATE file SET state = 'deleting'
+WHERE (id = :id OR directory = :id) AND state = 'stored';
+
+-- name: files_undo
+UPDATE file SET state = 'deleting'
+WHERE upload = :upload AND state = 'publishing';
+
+-- name: directory_shrink
+UPDATE file SET size = size - :size, count = count - 1
+WHERE id = :directory AND is_directory = 1;
+
+-- name: files_deleting
+SELECT id, directory, mount, path FROM file
+WHERE state = 'deleting' ORDER BY directory IS NULL, id LIMIT :limit;
+
+-- name: file_forget
+DELETE FROM file WHERE id = :id AND state = 'deleting';
+
+-- name: lease_take
+UPDATE lease SET until = :until WHERE name = :name AND until <= :now;

@@ -1,0 +1,200 @@
+/*
+ * libfcgi, with the rules that it leaves to its user:
+ * - it knows no time limit, and its buffer hides from poll what it has read
+ *   already. So the socket gets a receive timeout; a read that times out
+ *   leaves the stream marked as failed with EAGAIN, and the mark is taken off
+ *   again. That is sound as long as no part of a record's header had been
+ *   consumed, which its read pointer tells;
+ * - a short read is not the end of a body: only a stream that ended without
+ *   an error is (FCGX_GetError);
+ * - the connection is always closed after the request.
+ */
+#define _GNU_SOURCE
+#include "gateway/connection.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gateway/exchange.h"
+
+enum {
+    BUFFER_SIZE = 128 * 1024,
+    ROLE_RESPONDER = 1 /* FCGI_RESPONDER of the FastCGI specification */
+};
+
+struct connection {
+    struct body body;        /* first: the body is found from it */
+    FCGX_Request fcgi;       /* reused for every request */
+    char *buffer;            /* BUFFER_SIZE bytes, for reading and sending */
+    const atomic_bool *stop; /* */
+    int timeout_ms;          /* receive timeout of the socket, 0 if none */
+};
+
+void connection_library_init(void)
+{
+    (void)FCGX_Init();
+}
+
+struct connection *connection_new(const atomic_bool *stop)
+{
+    struct connection *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return NULL;
+    c->buffer = malloc(BUFFER_SIZE);
+    c->stop = stop;
+    if (!c->buffer || FCGX_InitRequest(&c->fcgi, -1, 0) != 0) {
+        free(c->buffer);
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void connection_free(struct connection *c)
+{
+    FCGX_Free(&c->fcgi, 1);
+    free(c->buffer);
+    free(c);
+}
+
+/* Set how long a read may wait, once per request. */
+static void set_timeout(struct connection *c, int wait_ms)
+{
+    struct timeval t = {wait_ms / 1000, (wait_ms % 1000) * 1000};
+
+    if (c->timeout_ms == wait_ms)
+        return;
+    c->timeout_ms = wait_ms;
+    (void)setsockopt(c->fcgi.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+}
+
+/* What one read from the socket may bring, or what libfcgi has already. The
+ * number of bytes; 0 at the end of the stream, and after a timeout, which is
+ * the case if the stream is still open. */
+static size_t take(FCGX_Stream *in, char *out, size_t cap)
+{
+    const unsigned char *before = in->rdNext;
+    size_t ready = (size_t)(in->stop - in->rdNext);
+    int c;
+
+    if (ready > 0)
+        return (size_t)FCGX_GetStr(out, (int)(ready < cap ? ready : cap), in);
+    c = FCGX_GetChar(in);
+    if (c != EOF) {
+        *out = (char)c;
+        return 1;
+    }
+    if (FCGX_GetError(in) == EAGAIN && in->rdNext == before) {
+        in->FCGI_errno = 0;
+        in->isClosed = 0;
+    }
+    return 0;
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static enum body_result ended(const struct connection *c, struct error *e)
+{
+    if (FCGX_GetError(c->fcgi.in) == 0)
+        return BODY_END;
+    error_set(e, ERR_CLIENT_GONE, "The connection was closed in mid-body.");
+    return BODY_FAILED;
+}
+
+/* Gathers until the buffer is full or wait_ms have passed, so that a fast
+ * client is served in large pieces and a slow one in time. */
+static enum body_result next(struct body *b, const void **data, size_t *len,
+                             int wait_ms, struct error *e)
+{
+    struct connection *c = (struct connection *)b;
+    FCGX_Stream *in = c->fcgi.in;
+    int64_t until = monotonic_ms() + wait_ms;
+    size_t n = 0, got;
+
+    if (atomic_load_explicit(c->stop, memory_order_relaxed)) {
+        error_set(e, ERR_SHUTTING_DOWN, "The server is restarting.");
+        return BODY_FAILED;
+    }
+    set_timeout(c, wait_ms);
+    do {
+        got = take(in, c->buffer + n, BUFFER_SIZE - n);
+        n += got;
+    } while (got > 0 && n < BUFFER_SIZE && monotonic_ms() < until);
+    *data = c->buffer;
+    *len = n;
+    if (n > 0)
+        return BODY_DATA;
+    return in->isClosed ? ended(c, e) : BODY_WAIT;
+}
+
+static const char *variable(const void *ctx, const char *name)
+{
+    const struct connection *c = ctx;
+
+    return FCGX_GetParam(name, c->fcgi.envp);
+}
+
+static bool put(void *ctx, const void *data, size_t len)
+{
+    struct connection *c = ctx;
+
+    return FCGX_PutStr(data, (int)len, c->fcgi.out) == (int)len;
+}
+
+static bool flush(void *ctx)
+{
+    struct connection *c = ctx;
+
+    return FCGX_FFlush(c->fcgi.out) == 0;
+}
+
+static bool gone(void *ctx)
+{
+    const struct connection *c = ctx;
+    struct pollfd p = {.fd = c->fcgi.ipcFd, .events = POLLRDHUP};
+
+    return atomic_load(c->stop) || poll(&p, 1, 0) > 0;
+}
+
+static void answer(struct connection *c, struct app *app)
+{
+    struct request req = {.variable = variable, .variable_ctx = c};
+    struct transport t = {put, flush, gone, c, c->buffer, BUFFER_SIZE};
+
+    c->body = (struct body){.next = next, .length = BODY_LENGTH_UNKNOWN};
+    req.body = &c->body;
+    exchange_serve(app, &req, &t);
+}
+
+void connection_serve(struct connection *c, struct app *app, int fd)
+{
+    static const char refused[] = "Status: 403 Forbidden\r\n\r\n";
+
+    c->fcgi.ipcFd = fd;
+    c->timeout_ms = 0;
+    /* Keeps FCGX_Accept_r from closing fd before it has read from it; the
+     * flag is read anew from the request, and overruled below. */
+    c->fcgi.keepConnection = 1;
+    if (FCGX_Accept_r(&c->fcgi) != 0)
+        return;
+    if (c->fcgi.role == ROLE_RESPONDER)
+        answer(c, app);
+    else
+        (void)put(c, refused, sizeof refused - 1);
+    c->fcgi.keepConnection = 0;
+    FCGX_Finish_r(&c->fcgi);
+}

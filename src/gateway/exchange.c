@@ -1,0 +1,254 @@
+/*
+ * From CGI variables to a request, from a response to CGI output (RFC 3875
+ * section 6). One request per call; nothing survives it.
+ *
+ * Bodies go out as segments through the transport's scratch buffer, so memory
+ * is constant. A body that is one whole file is handed to the front server
+ * where the configuration says how.
+ */
+#include "gateway/exchange.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "http/query.h"
+#include "routes/problem.h"
+
+enum {
+    ARENA_CEILING = 16 * 1024 * 1024, /* of one request */
+    HEAD_CEILING = 64 * 1024,         /* bytes of all header fields */
+    REQUEST_ID_MAX = 40               /* */
+};
+
+enum offload { OFFLOAD_NONE, OFFLOAD_XSENDFILE, OFFLOAD_XACCEL, OFFLOAD_LOCAL };
+
+static const char *reason(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 204:
+        return "No Content";
+    case 206:
+        return "Partial Content";
+    case 304:
+        return "Not Modified";
+    default:
+        return status < 500 ? "Refused" : "Failed";
+    }
+}
+
+static const char *or_empty(const char *s)
+{
+    return s ? s : "";
+}
+
+/* SCRIPT_NAME without slashes at its end. */
+static const char *base_of(const struct request *req)
+{
+    char *base = arena_strdup(req->arena,
+                              or_empty(request_variable(req, "SCRIPT_NAME")));
+    size_t len = base ? strlen(base) : 0;
+
+    while (len > 0 && base[len - 1] == '/')
+        base[--len] = '\0';
+    return or_empty(base);
+}
+
+static enum error_code fill_request(struct request *req, struct error *e)
+{
+    req->method = or_empty(request_variable(req, "REQUEST_METHOD"));
+    req->path = or_empty(request_variable(req, "PATH_INFO"));
+    req->query = or_empty(request_variable(req, "QUERY_STRING"));
+    req->base = base_of(req);
+    return request_length(req, &req->body->length, e);
+}
+
+/* Open what the body reads from, so that a failure can still be told. */
+static enum error_code open_sources(struct response *res, struct error *e)
+{
+    enum error_code code = ERR_NONE;
+
+    for (struct segment *s = res->body.first; s && code == ERR_NONE;
+         s = s->next)
+        if (s->source)
+            code = s->source->open(s->source, e);
+    return code;
+}
+
+static void close_sources(struct response *res)
+{
+    for (struct segment *s = res->body.first; s; s = s->next)
+        if (s->source)
+            s->source->close(s->source);
+}
+
+/* Hand the file over by a header field; false if that is not possible. */
+static bool hand_over(const struct app *app, const struct request *req,
+                      struct response *res)
+{
+    enum offload how = (enum offload)config_choice(app->config, OPT_OFFLOAD);
+    struct source *s = segment_whole_source(&res->body);
+    const char *prefix = config_text(app->config, OPT_OFFLOAD_PREFIX);
+    struct buf b;
+    bool ok;
+
+    if (how == OFFLOAD_NONE || !res->offload || !s || !s->local_path ||
+        strcmp(req->method, "GET") != 0)
+        return false;
+    buf_init(&b, HEAD_CEILING);
+    if (how != OFFLOAD_XSENDFILE)
+        buf_printf(&b, "%s/", prefix);
+    percent_encode_path(&b, how == OFFLOAD_XSENDFILE ? s->local_path
+                                                     : s->mount_path);
+    ok = !buf_failed(&b);
+    if (ok)
+        response_header(res,
+                        how == OFFLOAD_XSENDFILE ? "X-Sendfile"
+                        : how == OFFLOAD_XACCEL  ? "X-Accel-Redirect"
+                                                 : "Location",
+                        "%s", buf_text(&b));
+    buf_free(&b);
+    return ok && !res->failed;
+}
+
+static bool send_head(const struct transport *t, struct response *res,
+                      bool has_length)
+{
+    struct buf b;
+    bool ok;
+
+    buf_init(&b, HEAD_CEILING);
+    buf_printf(&b, "Status: %d %s\r\n", res->status, reason(res->status));
+    for (struct response_header *h = res->first; h; h = h->next)
+        buf_printf(&b, "%s: %s\r\n", h->name, h->value);
+    if (has_length)
+        buf_printf(&b, "Content-Length: %" PRIu64 "\r\n", res->body.length);
+    buf_puts(&b, "\r\n");
+    ok = !buf_failed(&b) && t->write(t->ctx, b.data, b.len);
+    buf_free(&b);
+    return ok;
+}
+
+static bool send_slice(const struct transport *t, const struct segment *s)
+{
+    uint64_t offset = s->offset;
+    uint64_t left = s->length;
+    struct error e;
+
+    while (left > 0) {
+        size_t want = left < t->buffer_size ? (size_t)left : t->buffer_size;
+        long n = s->source->read(s->source, t->buffer, want, offset, &e);
+
+        if (n <= 0) {
+            if (n == 0)
+                error_set(&e, ERR_IO, "A file is shorter than recorded.");
+            log_failure(LOG_ERROR, &e);
+            return false;
+        }
+        if (!t->write(t->ctx, t->buffer, (size_t)n))
+            return false;
+        offset += (uint64_t)n;
+        left -= (uint64_t)n;
+    }
+    return true;
+}
+
+static void send_segments(const struct transport *t, struct response *res)
+{
+    bool ok = true;
+
+    for (struct segment *s = res->body.first; s && ok; s = s->next)
+        ok = s->literal ? t->write(t->ctx, s->literal, (size_t)s->length)
+                        : send_slice(t, s);
+}
+
+/* An event stream: flush each piece, stop when nobody listens. */
+static void send_live(const struct transport *t, struct response *res)
+{
+    struct buf out;
+    bool more = true;
+
+    buf_init(&out, RESPONSE_LIVE_MAX);
+    while (more) {
+        buf_clear(&out);
+        more = res->live(res->live_ctx, &out);
+        if (buf_failed(&out) || t->gone(t->ctx) ||
+            (out.len > 0 &&
+             (!t->write(t->ctx, out.data, out.len) || !t->flush(t->ctx))))
+            break;
+    }
+    if (more)
+        res->live_end(res->live_ctx);
+    buf_free(&out);
+}
+
+static void send_response(struct app *app, struct request *req,
+                          struct response *res, const struct transport *t)
+{
+    bool is_head = strcmp(req->method, "HEAD") == 0;
+    bool bodiless = res->status == 204 || res->status == 304;
+    bool handed = hand_over(app, req, res);
+    struct error e;
+
+    if (!handed && !is_head && open_sources(res, &e) != ERR_NONE) {
+        close_sources(res);
+        log_failure(LOG_ERROR, &e);
+        problem_response(req, res, &e);
+    }
+    if (send_head(t, res, !handed && !bodiless && !res->live) && !handed &&
+        !is_head && !bodiless) {
+        if (res->live)
+            send_live(t, res);
+        else
+            send_segments(t, res);
+    }
+    close_sources(res);
+}
+
+/* Unique enough to find a line in the log: process, then a count. */
+static void make_request_id(char out[REQUEST_ID_MAX])
+{
+    static _Atomic uint64_t count;
+
+    (void)snprintf(out, REQUEST_ID_MAX, "%" PRIx64 "-%x-%" PRIu64,
+                   (uint64_t)store_now() / 1000, (unsigned)getpid(),
+                   atomic_fetch_add(&count, 1) + 1);
+}
+
+void exchange_serve(struct app *app, struct request *req,
+                    const struct transport *t)
+{
+    char id[REQUEST_ID_MAX];
+    struct response res;
+    struct error e;
+
+    make_request_id(id);
+    req->id = id;
+    log_request(id);
+    req->arena = arena_new(ARENA_CEILING);
+    if (!req->arena) {
+        static const char busy[] = "Status: 503 Out of memory\r\n\r\n";
+
+        (void)t->write(t->ctx, busy, sizeof busy - 1);
+        log_request(NULL);
+        return;
+    }
+    response_init(&res, req->arena);
+    if (fill_request(req, &e) == ERR_NONE) {
+        app_handle(app, req, &res);
+    } else {
+        log_failure(LOG_INFO, &e);
+        problem_response(req, &res, &e);
+    }
+    send_response(app, req, &res, t);
+    arena_free(req->arena);
+    log_request(NULL);
+}

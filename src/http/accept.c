@@ -1,0 +1,130 @@
+/*
+ * Content negotiation. What is malformed in an element of the list makes
+ * that element not count; the others stand.
+ *
+ * Pure; safe from any thread.
+ */
+#include "http/accept.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "http/token.h"
+
+static const struct {
+    const char *type; /* in lower case */
+    enum form form;   /* what it asks for */
+} forms[] = {
+    {"application/json", FORM_JSON},    {"application/problem+json", FORM_JSON},
+    {"text/html", FORM_HTML},           {"text/plain", FORM_TEXT},
+    {"text/event-stream", FORM_EVENTS},
+};
+
+/* The end of one element: the next comma that is not in a quoted string. */
+static const char *element_end(const char *s)
+{
+    bool quoted = false;
+
+    for (; *s != '\0' && (quoted || *s != ','); s++) {
+        if (*s == '"')
+            quoted = !quoted;
+        else if (quoted && *s == '\\' && s[1] != '\0')
+            s++;
+    }
+    return s;
+}
+
+static bool equal_ci(const char *s, size_t len, const char *word)
+{
+    size_t i;
+
+    for (i = 0; i < len && word[i] != '\0'; i++)
+        if (token_lower(s[i]) != word[i])
+            return false;
+    return i == len && word[i] == '\0';
+}
+
+static bool find_form(const char *s, size_t len, enum form *form)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof forms / sizeof forms[0]; i++)
+        if (equal_ci(s, len, forms[i].type)) {
+            *form = forms[i].form;
+            return true;
+        }
+    return false;
+}
+
+/* A qvalue (RFC 9110 section 12.4.2) in thousandths; -1 if malformed. */
+static int read_quality(const char *s, const char *end)
+{
+    int value, scale = 100;
+
+    if (s == end || (*s != '0' && *s != '1'))
+        return -1;
+    value = (*s++ - '0') * 1000;
+    if (s < end && *s == '.')
+        for (s++; s < end && *s >= '0' && *s <= '9' && scale > 0; s++) {
+            value += (*s - '0') * scale;
+            scale /= 10;
+        }
+    while (s < end && token_is_blank(*s))
+        s++;
+    return s == end && value <= 1000 ? value : -1;
+}
+
+/* The weight of an element, from the first ';' behind its type on. */
+static int quality(const char *s, const char *end)
+{
+    while (s < end) {
+        const char *next;
+
+        s = token_skip_blanks(s + 1);
+        if (end - s >= 2 && token_lower(*s) == 'q' && s[1] == '=') {
+            next = memchr(s, ';', (size_t)(end - s));
+            return read_quality(s + 2, next ? next : end);
+        }
+        while (s < end && *s != ';') {
+            if (*s == '"')
+                for (s++; s < end && *s != '"'; s++)
+                    if (*s == '\\' && s + 1 < end)
+                        s++;
+            if (s < end)
+                s++;
+        }
+    }
+    return 1000;
+}
+
+enum form accept_form(const char *header, enum form fallback)
+{
+    enum form best = fallback, form;
+    int best_quality = 0;
+
+    while (header && *header != '\0') {
+        const char *start = token_skip_blanks(header);
+        const char *end = element_end(start);
+        size_t len = 0;
+
+        while (start + len < end &&
+               (token_is_char(start[len]) || start[len] == '/'))
+            len++;
+        if (find_form(start, len, &form)) {
+            const char *rest = token_skip_blanks(start + len);
+            int q = -1;
+
+            if (rest >= end)
+                q = 1000;
+            else if (*rest == ';')
+                q = quality(rest, end);
+            if (q > best_quality) {
+                best_quality = q;
+                best = form;
+            }
+        }
+        header = *end == ',' ? end + 1 : end;
+    }
+    return best;
+}

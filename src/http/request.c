@@ -1,0 +1,49 @@
+/*
+ * Lookups in a request. No state.
+ */
+#include "http/request.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+const char *request_variable(const struct request *r, const char *name)
+{
+    const char *v = r->variable(r->variable_ctx, name);
+
+    return v && *v ? v : NULL;
+}
+
+const char *request_header(const struct request *r, const char *name)
+{
+    char variable[64] = "HTTP_";
+    size_t n = strlen("HTTP_");
+
+    if (text_equal_ci(name, "Content-Type"))
+        return request_variable(r, "CONTENT_TYPE");
+    for (; *name && n + 1 < sizeof variable; name++) {
+        char c = *name;
+
+        if (c == '-')
+            c = '_';
+        else if (c >= 'a' && c <= 'z')
+            c = (char)(c - 'a' + 'A');
+        variable[n++] = c;
+    }
+    variable[n] = '\0';
+    return request_variable(r, variable);
+}
+
+enum error_code request_length(const struct request *r, uint64_t *length,
+                               struct error *e)
+{
+    const char *v = request_variable(r, "CONTENT_LENGTH");
+
+    *length = BODY_LENGTH_UNKNOWN;
+    if (!v)
+        return ERR_NONE;
+    if (!text_parse_u64(v, strlen(v), length) || *length > INT64_MAX)
+        return error_set(e, ERR_BAD_REQUEST,
+                         "Content-Length is not a number of bytes.");
+    return ERR_NONE;
+}

@@ -1,0 +1,36 @@
+/*
+ * A request as handlers see it, whatever brought it: FastCGI, CGI or memory.
+ * Strings live as long as the request. One thread at a time.
+ */
+#ifndef SLIPWAY_HTTP_REQUEST_H
+#define SLIPWAY_HTTP_REQUEST_H
+
+#include "base/arena.h"
+#include "http/body.h"
+
+struct request {
+    const char *id;     /* names the request in the log and in problems */
+    const char *method; /* as sent */
+    const char *base;   /* SCRIPT_NAME: where slipway is mounted, no slash at
+                           the end */
+    const char *path;   /* PATH_INFO: decoded, "" or begins with '/' */
+    const char *query;  /* raw, without '?', "" if none */
+    struct body *body;
+    struct arena *arena; /* freed after the response has been sent */
+    /* A CGI variable (RFC 3875 section 4.1) or NULL. */
+    const char *(*variable)(const void *ctx, const char *name);
+    const void *variable_ctx; /* the transport's own */
+};
+
+/* A CGI variable; NULL if absent or empty, because nginx sends empty ones. */
+const char *request_variable(const struct request *r, const char *name);
+
+/* A header field by its usual name, "If-Range"; NULL if absent or empty. */
+const char *request_header(const struct request *r, const char *name);
+
+/* CONTENT_LENGTH strictly: ERR_BAD_REQUEST for anything but digits;
+ * BODY_LENGTH_UNKNOWN if absent or empty. */
+enum error_code request_length(const struct request *r, uint64_t *length,
+                               struct error *e);
+
+#endif

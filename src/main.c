@@ -1,0 +1,161 @@
+/*
+ * Decides what this process is, and is the only file that ends it:
+ * - fd 0 is a listening socket: a FastCGI program started by a web server;
+ * - CGI variables are set: a CGI program; its arguments are not looked at,
+ *   because a web server makes them from the query (RFC 3875 section 4.4);
+ * - `slipway serve --socket PATH`: a FastCGI program of its own;
+ * - anything else: a command.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "gateway/cgi.h"
+#include "gateway/fastcgi.h"
+#include "gateway/listen.h"
+
+/* Upload files must never get the numbers 0, 1 and 2: a stray message would
+ * be written into them. */
+static void occupy_standard_fds(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void prepare_process(void)
+{
+    struct rlimit files;
+    const struct rlimit no_core = {0, 0};
+
+    occupy_standard_fds();
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    unsetenv("HTTP_PROXY");
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* What all ways of serving share. */
+struct service {
+    struct config *config; /* */
+    struct app app;        /* */
+};
+
+static enum error_code service_open(struct service *s, const char *path,
+                                    struct error *e)
+{
+    char *found = config_find(path);
+    enum error_code code;
+
+    s->config = config_load(found, e);
+    if (!s->config)
+        log_write(LOG_ERROR, "%s", found ? found : "defaults");
+    free(found);
+    if (!s->config)
+        return e->code;
+    log_open(STDERR_FILENO,
+             (enum log_level)config_choice(s->config, OPT_LOG_LEVEL));
+    s->app.config = s->config;
+    code = store_open(s->config, &s->app.store, e);
+    if (code != ERR_NONE)
+        config_free(s->config);
+    return code;
+}
+
+static void service_close(struct service *s)
+{
+    store_close(s->app.store);
+    config_free(s->config);
+}
+
+/* A front server must hear of a failure, so the process stays and answers
+ * nothing but ends with status 1 after it has logged why. */
+static int run_fastcgi(const char *config, const char *socket)
+{
+    struct service s = {0};
+    struct error e;
+    int fd = STDIN_FILENO;
+
+    if (service_open(&s, config, &e) != ERR_NONE) {
+        log_failure(LOG_ERROR, &e);
+        return 1;
+    }
+    if (socket)
+        fd = listen_unix(socket, &e);
+    if (fd < 0 || fastcgi_serve(&s.app, fd, &e) != ERR_NONE) {
+        log_failure(LOG_ERROR, &e);
+        service_close(&s);
+        return 1;
+    }
+    if (socket)
+        (void)unlink(socket);
+    return 0;
+}
+
+static int run_cgi(void)
+{
+    struct service s = {0};
+    struct error e;
+
+    if (service_open(&s, NULL, &e) != ERR_NONE) {
+        log_failure(LOG_ERROR, &e);
+        cgi_failed(&e);
+        return 0;
+    }
+    cgi_serve(&s.app);
+    service_close(&s);
+    return 0;
+}
+
+static int run_serve(int argc, char **argv)
+{
+    const char *config = NULL;
+    const char *socket = NULL;
+
+    for (int i = 2; i < argc; i += 2) {
+        if (i + 1 < argc && strcmp(argv[i], "--config") == 0) {
+            config = argv[i + 1];
+        } else if (i + 1 < argc && strcmp(argv[i], "--socket") == 0) {
+            socket = argv[i + 1];
+        } else {
+            socket = NULL;
+            break;
+        }
+    }
+    if (!socket) {
+        fputs("usage: slipway serve --socket PATH [--config PATH]\n", stderr);
+        return 2;
+    }
+    return run_fastcgi(config, socket);
+}
+
+int main(int argc, char **argv)
+{
+    prepare_process();
+    log_open(STDERR_FILENO, LOG_INFO);
+    if (listen_is_listener(STDIN_FILENO))
+        return run_fastcgi(NULL, NULL);
+    if (getenv("GATEWAY_INTERFACE") || getenv("REQUEST_METHOD"))
+        return run_cgi();
+    if (argc > 1 && strcmp(argv[1], "serve") == 0)
+        return run_serve(argc, argv);
+    return cli_run(argc, argv);
+}

@@ -1,0 +1,110 @@
+/*
+ * The route table and the dispatcher. What a row says (method, path, who may)
+ * is enforced here, before a handler runs; Allow and OPTIONS follow from the
+ * table.
+ */
+#include <string.h>
+
+#include "access/access.h"
+#include "base/log.h"
+#include "routes/problem.h"
+#include "routes/routes.h"
+
+struct route {
+    const char *method;      /* GET stands for HEAD too */
+    const char *path;        /* exact, or a prefix if it ends with '/' */
+    enum access_scope scope; /* what the client must be allowed */
+    handler *handle;         /* */
+};
+
+static const struct route routes[] = {
+    {"GET", "/status", ACCESS_NONE, status_get},
+    {"POST", "/upload", ACCESS_UPLOAD, upload_post},
+    {"PUT", "/upload/", ACCESS_UPLOAD, upload_put},
+    {"GET", "/progress/", ACCESS_UPLOAD, progress_handle},
+    {"POST", "/cancel/", ACCESS_UPLOAD, cancel_post},
+    {"GET", "/download/", ACCESS_DOWNLOAD, download_get},
+    {"GET", "/files", ACCESS_LIST, files_list},
+    {"GET", "/files/", ACCESS_DOWNLOAD, files_get},
+    {"DELETE", "/files/", ACCESS_DELETE, files_delete},
+};
+
+enum { ROUTES = sizeof routes / sizeof routes[0], ALLOW_MAX = 64 };
+
+/* What follows the route's path, or NULL if it is not this route's path. */
+static const char *match(const struct route *r, const char *path)
+{
+    size_t len = strlen(r->path);
+
+    if (r->path[len - 1] == '/')
+        return strncmp(path, r->path, len) == 0 && path[len] ? path + len
+                                                             : NULL;
+    return strcmp(path, r->path) == 0 ? path + len : NULL;
+}
+
+static bool method_is(const struct route *r, const char *method)
+{
+    return strcmp(r->method, method) == 0 ||
+           (strcmp(r->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
+}
+
+static const struct route *find(const struct request *req, const char **rest,
+                                struct buf *allow)
+{
+    for (size_t i = 0; i < ROUTES; i++) {
+        const char *r = match(&routes[i], req->path);
+
+        if (!r)
+            continue;
+        if (method_is(&routes[i], req->method)) {
+            *rest = r;
+            return &routes[i];
+        }
+        buf_printf(allow, "%s, ", routes[i].method);
+        if (strcmp(routes[i].method, "GET") == 0)
+            buf_puts(allow, "HEAD, ");
+    }
+    return NULL;
+}
+
+/* No row for this method: OPTIONS, 405 or 404. */
+static enum error_code without_route(const struct request *req,
+                                     const struct buf *allow,
+                                     struct response *res, struct error *e)
+{
+    if (allow->len == 0)
+        return error_set(e, ERR_NOT_FOUND, "There is nothing at this path.");
+    response_header(res, "Allow", "%sOPTIONS", buf_text(allow));
+    if (strcmp(req->method, "OPTIONS") != 0)
+        return error_set(e, ERR_METHOD,
+                         "This resource does not have this method.");
+    res->status = 204;
+    return ERR_NONE;
+}
+
+void app_handle(struct app *app, struct request *req, struct response *res)
+{
+    struct error e = {0};
+    const char *rest = "";
+    const struct route *route;
+    enum error_code code;
+    struct buf allow;
+
+    buf_init(&allow, ALLOW_MAX);
+    response_init(res, req->arena);
+    route = find(req, &rest, &allow);
+    if (!route) {
+        code = without_route(req, &allow, res, &e);
+    } else {
+        code = access_check(app->config, route->scope, &e);
+        if (code == ERR_NONE)
+            code = route->handle(app, req, rest, res, &e);
+    }
+    buf_free(&allow);
+    if (code == ERR_NONE && res->failed)
+        code = error_set(&e, ERR_MEMORY, "No memory for the answer.");
+    if (code != ERR_NONE) {
+        log_failure(error_status(code) >= 500 ? LOG_ERROR : LOG_INFO, &e);
+        problem_response(req, res, &e);
+    }
+}

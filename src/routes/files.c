@@ -1,0 +1,161 @@
+/*
+ * GET /files (a page of the list), GET and DELETE /files/ID.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "http/accept.h"
+#include "http/query.h"
+#include "routes/render.h"
+#include "routes/routes.h"
+
+enum { PAGE_STANDARD = 100, VALUE_MAX = 1024, CURSOR_MAX = 64 };
+
+static enum error_code bad(struct error *e, const char *name,
+                           const char *allowed)
+{
+    return error_set(e, ERR_BAD_REQUEST, "%s must be %s.", name, allowed);
+}
+
+/* A cursor is `<milliseconds>.<id>` of the last file of the page before. */
+static enum error_code read_cursor(struct request *req, const char *value,
+                                   struct file_filter *f, struct error *e)
+{
+    const char *dot = strchr(value, '.');
+    uint64_t time;
+
+    if (!dot || !text_parse_u64(value, (size_t)(dot - value), &time) ||
+        time > INT64_MAX || !id_is_generated(dot + 1))
+        return bad(e, "cursor", "the next of an earlier page");
+    f->before_time = (int64_t)time;
+    f->before_id = arena_strdup(req->arena, dot + 1);
+    return f->before_id
+               ? ERR_NONE
+               : error_set(e, ERR_MEMORY, "No memory for the list.");
+}
+
+static enum error_code read_parameter(struct request *req, const char *name,
+                                      const char *value, json_t *metadata,
+                                      struct file_filter *f, struct error *e)
+{
+    uint64_t number;
+
+    if (strcmp(name, "limit") == 0) {
+        if (!text_parse_u64(value, strlen(value), &number) || number < 1 ||
+            number > FILE_PAGE_MAX)
+            return bad(e, "limit", "a number from 1 to 1000");
+        f->limit = (unsigned)number;
+    } else if (strcmp(name, "cursor") == 0) {
+        return read_cursor(req, value, f, e);
+    } else if (strcmp(name, "name") == 0) {
+        f->name = arena_strdup(req->arena, value);
+    } else if (strncmp(name, "meta.", 5) == 0) {
+        json_object_set_new(metadata, name + 5, json_string(value));
+    }
+    return ERR_NONE;
+}
+
+static enum error_code read_filter(struct request *req, struct file_filter *f,
+                                   struct error *e)
+{
+    json_t *metadata = json_object();
+    char name[VALUE_MAX], value[VALUE_MAX];
+    enum error_code code = ERR_NONE;
+    size_t pos = 0;
+    char *text;
+
+    *f = (struct file_filter){.before_time = INT64_MAX,
+                              .before_id = "",
+                              .limit = PAGE_STANDARD};
+    while (code == ERR_NONE) {
+        enum query_result r = query_next(req->query, &pos, name, sizeof name,
+                                         value, sizeof value);
+
+        if (r == QUERY_ABSENT)
+            break;
+        code = r == QUERY_BAD
+                   ? error_set(e, ERR_BAD_REQUEST, "The query is malformed.")
+                   : read_parameter(req, name, value, metadata, f, e);
+    }
+    text = json_dumps(metadata, JSON_COMPACT);
+    f->metadata = text ? arena_strdup(req->arena, text) : NULL;
+    free(text);
+    json_decref(metadata);
+    if (code == ERR_NONE && !f->metadata)
+        code = error_set(e, ERR_MEMORY, "No memory for the list.");
+    return code;
+}
+
+static json_t *next_cursor(const struct file_list *l, unsigned limit)
+{
+    char cursor[CURSOR_MAX];
+
+    if (l->count < limit)
+        return json_null();
+    (void)snprintf(cursor, sizeof cursor, "%lld.%s",
+                   (long long)l->last->created_at, l->last->id);
+    return json_string(cursor);
+}
+
+enum error_code files_list(struct app *app, struct request *req,
+                           const char *rest, struct response *res,
+                           struct error *e)
+{
+    struct file_list list = {0};
+    struct file_filter filter;
+    enum error_code code = read_filter(req, &filter, e);
+
+    (void)rest;
+    if (code == ERR_NONE)
+        code = files_page(app->store, req->arena, &filter, &list, e);
+    if (code != ERR_NONE)
+        return code;
+    response_header(res, "Vary", "Accept");
+    response_header(res, "Cache-Control", "no-store");
+    response_header(res, "X-Content-Type-Options", "nosniff");
+    if (accept_form(request_header(req, "Accept"), FORM_TEXT) == FORM_TEXT) {
+        render_urls(app, res, &list);
+    } else {
+        json_t *j = json_object();
+
+        json_object_set_new(j, "files", render_files(app, req, &list, true));
+        json_object_set_new(j, "next", next_cursor(&list, filter.limit));
+        render_json(res, j);
+    }
+    return ERR_NONE;
+}
+
+enum error_code files_get(struct app *app, struct request *req,
+                          const char *rest, struct response *res,
+                          struct error *e)
+{
+    struct file_list inside = {0};
+    struct file *f;
+    enum error_code code = file_get(app->store, req->arena, rest, &f, e);
+    json_t *j;
+
+    if (code == ERR_NONE && f->is_directory)
+        code = files_of_directory(app->store, req->arena, f->id, &inside, e);
+    if (code != ERR_NONE)
+        return code;
+    j = render_file(app, req, f, true);
+    if (f->is_directory)
+        json_object_set_new(j, "files", render_files(app, req, &inside, false));
+    response_header(res, "Cache-Control", "no-store");
+    response_header(res, "X-Content-Type-Options", "nosniff");
+    render_json(res, j);
+    return ERR_NONE;
+}
+
+enum error_code files_delete(struct app *app, struct request *req,
+                             const char *rest, struct response *res,
+                             struct error *e)
+{
+    enum error_code code = file_delete(app->store, rest, e);
+
+    (void)req;
+    res->status = 204;
+    return code;
+}

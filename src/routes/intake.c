@@ -1,0 +1,116 @@
+/*
+ * The waiting loop and the parameters that every kind of upload shares.
+ */
+#include "routes/intake.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "http/query.h"
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static enum error_code check_request_size(const struct app *app,
+                                          const struct request *req,
+                                          struct error *e)
+{
+    uint64_t most = config_number(app->config, OPT_MAX_REQUEST_SIZE);
+
+    if (!most || req->body->received <= most)
+        return ERR_NONE;
+    return error_limit(e, ERR_REQUEST_TOO_LARGE, "max_request_size", most,
+                       "A request may have at most %" PRIu64 " bytes.", most);
+}
+
+static enum error_code check_silence(const struct app *app, int64_t silent_ms,
+                                     struct error *e)
+{
+    uint64_t most = config_number(app->config, OPT_IDLE_TIMEOUT);
+
+    if ((uint64_t)silent_ms < most * 1000)
+        return ERR_NONE;
+    return error_limit(e, ERR_TIMEOUT, "idle_timeout", most,
+                       "No data came for %" PRIu64 " seconds.", most);
+}
+
+enum error_code intake_body(struct app *app, struct request *req,
+                            struct upload *const *u, intake_sink *sink,
+                            void *ctx, struct error *e)
+{
+    int64_t heard = monotonic_ms();
+    enum error_code code = ERR_NONE;
+
+    while (code == ERR_NONE) {
+        const void *data;
+        size_t len;
+
+        switch (body_next(req->body, &data, &len, UPLOAD_CHECK_MS, e)) {
+        case BODY_DATA:
+            heard = monotonic_ms();
+            code = check_request_size(app, req, e);
+            if (code == ERR_NONE)
+                code = sink(ctx, data, len, e);
+            break;
+        case BODY_WAIT:
+            code = check_silence(app, monotonic_ms() - heard, e);
+            break;
+        case BODY_END:
+            return ERR_NONE;
+        case BODY_FAILED:
+            return e->code;
+        }
+        if (code == ERR_NONE && *u)
+            code = upload_check(*u, e);
+    }
+    return code;
+}
+
+enum error_code intake_id(struct intake_choice *choice, const char *id,
+                          struct error *e)
+{
+    if (!id_is_upload(id))
+        return error_set(e, ERR_BAD_ID, "The upload id is malformed.");
+    memcpy(choice->id, id, strlen(id) + 1);
+    return ERR_NONE;
+}
+
+static enum error_code bad_query(struct error *e, const char *name)
+{
+    return error_set(e, ERR_BAD_REQUEST,
+                     "The query parameter %s is malformed or given twice.",
+                     name);
+}
+
+enum error_code intake_choose(const struct request *req,
+                              struct intake_choice *out, struct error *e)
+{
+    const char *header = request_header(req, "Upload-Id");
+    char value[UPLOAD_ID_MAX + 1];
+
+    memset(out, 0, sizeof *out);
+    switch (query_get(req->query, "directory", value, sizeof value)) {
+    case QUERY_FOUND:
+        out->directory = strcmp(value, "1") == 0;
+        break;
+    case QUERY_ABSENT:
+        break;
+    case QUERY_BAD:
+        return bad_query(e, "directory");
+    }
+    switch (query_get(req->query, "upload_id", value, sizeof value)) {
+    case QUERY_FOUND:
+        return intake_id(out, value, e);
+    case QUERY_ABSENT:
+        return header ? intake_id(out, header, e) : ERR_NONE;
+    case QUERY_BAD:
+        break;
+    }
+    return error_set(e, ERR_BAD_ID, "The upload id is malformed.");
+}

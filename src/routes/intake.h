@@ -1,0 +1,36 @@
+/*
+ * Reading a request body into an upload session: the one loop that waits for
+ * clients. It watches limits on the whole request, silence, and cancel.
+ */
+#ifndef SLIPWAY_ROUTES_INTAKE_H
+#define SLIPWAY_ROUTES_INTAKE_H
+
+#include "routes/app.h"
+#include "store/upload.h"
+
+/* What is done with each piece of the body. */
+typedef enum error_code intake_sink(void *ctx, const void *data, size_t len,
+                                    struct error *e);
+
+/* Feed the whole body to sink. *u is the session to watch over, which sink
+ * may set on the way; NULL while there is none. ERR_NONE only for a complete
+ * body. */
+enum error_code intake_body(struct app *app, struct request *req,
+                            struct upload *const *u, intake_sink *sink,
+                            void *ctx, struct error *e);
+
+/* What the caller chose for the request: the upload id (query upload_id or
+ * header Upload-Id; id is "" if neither) and directory=1 in the query. */
+struct intake_choice {
+    char id[UPLOAD_ID_MAX + 1]; /* valid, or "" */
+    bool directory;             /* */
+};
+
+enum error_code intake_choose(const struct request *req,
+                              struct intake_choice *out, struct error *e);
+
+/* ERR_BAD_ID unless id is one that a caller may choose; else copy it. */
+enum error_code intake_id(struct intake_choice *choice, const char *id,
+                          struct error *e);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * Problem documents. Everything in them that came from the client is escaped
+ * for the form it is sent in.
+ */
+#include "routes/problem.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/accept.h"
+#include "http/html.h"
+
+enum { PAGE_MAX = 8192, RETRY_SECONDS = 5 };
+
+static json_t *problem_json(const struct request *req, const struct error *e)
+{
+    json_t *j = json_object();
+
+    json_object_set_new(
+        j, "type",
+        json_sprintf("urn:slipway:problem:%s", error_slug(e->code)));
+    json_object_set_new(j, "title", json_string(error_title(e->code)));
+    json_object_set_new(j, "status", json_integer(error_status(e->code)));
+    json_object_set_new(j, "detail", json_string(e->detail));
+    if (*error_remedy(e->code))
+        json_object_set_new(j, "remedy", json_string(error_remedy(e->code)));
+    if (e->limit)
+        json_object_set_new(j, "limit", json_string(e->limit));
+    if (e->limit && e->limit_value)
+        json_object_set_new(j, "limit_value",
+                            json_integer((json_int_t)e->limit_value));
+    if (*e->file)
+        json_object_set_new(j, "file", json_string(e->file));
+    json_object_set_new(j, "request_id", json_string(req->id));
+    return j;
+}
+
+static void as_json(const struct request *req, struct response *res,
+                    const struct error *e)
+{
+    json_t *j = problem_json(req, e);
+    char *text = json_dumps(j, JSON_INDENT(2));
+
+    if (text)
+        response_text(res, "application/problem+json", text, strlen(text));
+    else
+        res->failed = true;
+    free(text);
+    json_decref(j);
+}
+
+static void as_text(const struct request *req, struct response *res,
+                    const struct error *e)
+{
+    struct buf b;
+
+    buf_init(&b, PAGE_MAX);
+    buf_printf(&b, "%s: %s %s\n", error_title(e->code), e->detail,
+               error_remedy(e->code));
+    if (*e->file)
+        buf_printf(&b, "file: %s\n", e->file);
+    buf_printf(&b, "problem: %s, request: %s\n", error_slug(e->code), req->id);
+    response_text(res, "text/plain; charset=utf-8", buf_text(&b), b.len);
+    buf_free(&b);
+}
+
+static void as_html(const struct request *req, struct response *res,
+                    const struct error *e)
+{
+    struct buf b;
+
+    buf_init(&b, PAGE_MAX);
+    buf_puts(&b, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">"
+                 "<meta name=\"viewport\" content=\"width=device-width\">"
+                 "<title>");
+    buf_puts(&b, error_title(e->code));
+    buf_puts(&b, "</title><h1>");
+    buf_puts(&b, error_title(e->code));
+    buf_puts(&b, "</h1><p>");
+    if (*e->file) {
+        buf_puts(&b, "<strong>");
+        html_escape(&b, e->file);
+        buf_puts(&b, "</strong>: ");
+    }
+    html_escape(&b, e->detail);
+    buf_printf(&b, " %s</p><p><small>%s, request ", error_remedy(e->code),
+               error_slug(e->code));
+    html_escape(&b, req->id);
+    buf_puts(&b, "</small></p></html>\n");
+    response_text(res, "text/html; charset=utf-8", buf_text(&b), b.len);
+    buf_free(&b);
+}
+
+/* The header fields that a failure may carry over. */
+static void keep_fields(struct response *res, const struct response_header *h)
+{
+    for (; h; h = h->next)
+        if (strcmp(h->name, "Allow") == 0 ||
+            strcmp(h->name, "Content-Range") == 0)
+            response_header(res, h->name, "%s", h->value);
+}
+
+void problem_response(const struct request *req, struct response *res,
+                      const struct error *e)
+{
+    const struct response_header *old = res->first;
+
+    response_init(res, req->arena);
+    res->status = error_status(e->code);
+    keep_fields(res, old);
+    response_header(res, "Vary", "Accept");
+    response_header(res, "Cache-Control", "no-store");
+    response_header(res, "X-Content-Type-Options", "nosniff");
+    if (res->status == 503 || res->status == 423)
+        response_header(res, "Retry-After", "%d", RETRY_SECONDS);
+    switch (accept_form(request_header(req, "Accept"), FORM_JSON)) {
+    case FORM_TEXT:
+        as_text(req, res, e);
+        break;
+    case FORM_HTML:
+        as_html(req, res, e);
+        break;
+    case FORM_JSON:
+    case FORM_EVENTS:
+        as_json(req, res, e);
+        break;
+    }
+}

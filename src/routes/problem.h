@@ -1,0 +1,16 @@
+/*
+ * A failure as the client sees it: RFC 9457 problem+json, or the same as text
+ * or HTML where the client asked for that.
+ */
+#ifndef SLIPWAY_ROUTES_PROBLEM_H
+#define SLIPWAY_ROUTES_PROBLEM_H
+
+#include "http/request.h"
+#include "http/response.h"
+
+/* Turn res into the answer for e. Header fields that were added stay only if
+ * they are part of the failure: Allow and Content-Range. */
+void problem_response(const struct request *req, struct response *res,
+                      const struct error *e);
+
+#endif

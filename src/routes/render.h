@@ -1,0 +1,38 @@
+/*
+ * Files and progress as JSON, text and HTML: the one place that knows how an
+ * answer names things.
+ */
+#ifndef SLIPWAY_ROUTES_RENDER_H
+#define SLIPWAY_ROUTES_RENDER_H
+
+#include <jansson.h>
+
+#include "routes/app.h"
+#include "store/progress.h"
+
+/* {id, name, size, type, sha256, url, download, delete} and for a directory
+ * upload {directory, count}. full adds created and metadata. The caller owns
+ * the reference. */
+json_t *render_file(const struct app *app, const struct request *req,
+                    const struct file *f, bool full);
+
+/* An array of them. */
+json_t *render_files(const struct app *app, const struct request *req,
+                     const struct file_list *l, bool full);
+
+/* {id, state, loaded, total, progress, error, files}. */
+json_t *render_progress(const struct app *app, const struct request *req,
+                        const struct progress *p);
+
+/* Answer with JSON; takes over the reference. */
+void render_json(struct response *res, json_t *j);
+
+/* Answer with the static URLs, one per line. */
+void render_urls(const struct app *app, struct response *res,
+                 const struct file_list *l);
+
+/* Answer with a page that links to the files. */
+void render_page(const struct app *app, const struct request *req,
+                 struct response *res, const struct file_list *l);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * GET /status: that slipway works, and what it accepts, for scripts and for
+ * the browser element.
+ */
+#include "base/config.h"
+#include "routes/render.h"
+#include "routes/routes.h"
+
+static json_t *limit(const struct app *app, enum option_id id)
+{
+    uint64_t value = config_number(app->config, id);
+
+    return value ? json_integer((json_int_t)value) : json_null();
+}
+
+enum error_code status_get(struct app *app, struct request *req,
+                           const char *rest, struct response *res,
+                           struct error *e)
+{
+    json_t *limits = json_object();
+    json_t *j = json_object();
+
+    (void)req;
+    (void)rest;
+    (void)e;
+    json_object_set_new(limits, "max_file_size",
+                        limit(app, OPT_MAX_FILE_SIZE));
+    json_object_set_new(limits, "min_file_size",
+                        limit(app, OPT_MIN_FILE_SIZE));
+    json_object_set_new(limits, "max_files", limit(app, OPT_MAX_FILES));
+    json_object_set_new(limits, "max_request_size",
+                        limit(app, OPT_MAX_REQUEST_SIZE));
+    json_object_set_new(limits, "accept",
+                        json_string(config_text(app->config, OPT_ACCEPT)));
+    json_object_set_new(j, "status", json_string("ok"));
+    json_object_set_new(j, "version", json_string(SLIPWAY_VERSION));
+    json_object_set_new(j, "limits", limits);
+    response_header(res, "Cache-Control", "no-store");
+    response_header(res, "X-Content-Type-Options", "nosniff");
+    render_json(res, j);
+    return ERR_NONE;
+}

@@ -1,0 +1,74 @@
+/*
+ * The database: the only user of sqlite3.h.
+ *
+ * One file, one pool of connections per process, opened after the process has
+ * forked for the last time. There is one connection for writing, which
+ * threads take in turn, and a few for reading; each is borrowed for one short
+ * piece of work and given back, so a thousand waiting clients share them.
+ *
+ * Statements come from sql/ by name, are prepared once per connection, bound
+ * by parameter name and reset when the connection is given back. Errors are
+ * sticky within one borrowing: after the first one, every further call is
+ * refused and the end of the borrowing reports it. After an I/O error the
+ * connection is closed and opened anew, since SQLite would go on read-only.
+ */
+#ifndef SLIPWAY_STORE_DB_H
+#define SLIPWAY_STORE_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "sql_queries.h"
+
+struct db;   /* the pool; safe from any thread */
+struct conn; /* borrowed by one thread */
+struct stmt; /* belongs to a conn */
+
+/* Open or create the file at path (mode 0600) and migrate it. power: commits
+ * survive a power cut (synchronous=FULL), else only the death of the process.
+ * Refuses a schema that is newer than this program, a file that is not ours,
+ * and a damaged one. */
+enum error_code db_open(const char *path, bool power, struct db **out,
+                        struct error *e);
+void db_close(struct db *db);
+
+/* Borrow a connection that only reads, until db_end. NULL on failure. */
+struct conn *db_read(struct db *db, struct error *e);
+
+/* Borrow the writing connection and begin a transaction, until db_end.
+ * relaxed: this commit need not survive a power cut. NULL on failure. */
+struct conn *db_write(struct db *db, bool relaxed, struct error *e);
+
+/* End the borrowing: commit if commit is true and nothing failed, else roll
+ * back. Gives the first failure of the borrowing. */
+enum error_code db_end(struct conn *c, bool commit, struct error *e);
+
+/* A statement, reset and without bindings. Never NULL. */
+struct stmt *db_statement(struct conn *c, enum sql_id id);
+
+/* Bind by name, with the colon. The values are copied. */
+void stmt_int(struct stmt *s, const char *name, int64_t value);
+void stmt_text(struct stmt *s, const char *name, const char *value);
+void stmt_blob(struct stmt *s, const char *name, const void *v, size_t len);
+/* what is not bound is NULL */
+
+/* true if there is a row. false at the end or after a failure. */
+bool stmt_step(struct stmt *s);
+
+/* Run to the end and give the number of changed rows; 0 after a failure. */
+int stmt_run(struct stmt *s);
+
+/* Columns of the current row, from 0. Text is never NULL and lives until the
+ * next step. */
+bool stmt_is_null(const struct stmt *s, int column);
+int64_t stmt_get_int(const struct stmt *s, int column);
+const char *stmt_get_text(const struct stmt *s, int column);
+const void *stmt_get_blob(const struct stmt *s, int column, size_t *len);
+
+/* How often each statement has run on any open connection: a test asserts
+ * that none is left out. */
+void db_runs(struct db *db, uint64_t runs[SQL_COUNT]);
+
+#endif

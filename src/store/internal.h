@@ -1,0 +1,59 @@
+/*
+ * What the files of store/ share and nobody else sees: the store itself, a
+ * mount, and the steps of recovery.
+ */
+#ifndef SLIPWAY_STORE_INTERNAL_H
+#define SLIPWAY_STORE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "store/db.h"
+#include "store/disk.h"
+#include "store/upload.h"
+
+enum { PUBLIC_DIR_MODE = 0755, PUBLIC_FILE_MODE = 0644 };
+
+/* A directory with a URL. */
+struct mount {
+    const char *name; /* as in the rows */
+    const char *path; /* absolute, for the front server */
+    const char *url;  /* without a slash at the end */
+    int dir;          /* open for the life of the store */
+};
+
+struct store {
+    const struct config *config;   /* the caller's */
+    struct db *db;                 /* */
+    int incoming;                  /* open directory */
+    struct mount uploads;          /* */
+    bool power;                    /* durability = power */
+    _Atomic int64_t next_sweep;    /* when this process may ask again, ms */
+};
+
+/* The files of the session with this home, in order of arrival. */
+enum error_code files_of_upload(struct store *s, struct arena *a,
+                                const char *home, struct file_list *out,
+                                struct error *e);
+
+/* Publish the files of u, whose content is complete and whose home is held.
+ * After a failure everything is undone. */
+enum error_code publish(struct upload *u, const char *metadata,
+                        struct error *e);
+
+/* Fail a session whose holder is gone and take back what it published.
+ * from: 'receiving' or 'publishing'. */
+enum error_code publish_undo(struct store *s, const char *id,
+                             const char *home, const char *from,
+                             const char *slug, struct error *e);
+
+/* Remove the bytes of files that are marked as deleting, then their rows. */
+enum error_code purge_deleted(struct store *s, struct error *e);
+
+/* Undo or finish at once what killed processes left in the middle. */
+void store_recover(struct store *s);
+
+/* If nobody holds the session: remove its home and give true. Also true if it
+ * is gone. */
+bool home_reclaim(struct store *s, const char *home);
+
+#endif

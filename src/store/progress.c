@@ -1,0 +1,185 @@
+/*
+ * Progress and cancel: the row, corrected by the lock. A row that says
+ * 'receiving' while nobody holds the home has lost its process; the first who
+ * notices says so in the row and cleans up.
+ */
+#include "store/progress.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/internal.h"
+
+enum {
+    SILENT_MS = 3000,      /* without news the holder is looked for */
+    CANCEL_WAIT_MS = 2000, /* how long the holder has for cleaning up */
+    CANCEL_STEP_MS = 10    /* between two looks */
+};
+
+static const char *const state_names[] = {
+    [UPLOAD_RECEIVING] = "receiving", [UPLOAD_STORED] = "stored",
+    [UPLOAD_CANCELLED] = "cancelled", [UPLOAD_FAILED] = "failed",
+    [UPLOAD_EXPIRED] = "expired",
+};
+
+const char *upload_state_name(enum upload_state state)
+{
+    return state_names[state];
+}
+
+static enum upload_state state_of(const char *word)
+{
+    for (int i = UPLOAD_RECEIVING; i <= UPLOAD_EXPIRED; i++)
+        if (strcmp(word, state_names[i]) == 0)
+            return (enum upload_state)i;
+    return UPLOAD_RECEIVING;
+}
+
+/* The row of a session. */
+struct session_row {
+    char home[ID_LENGTH + 1]; /* */
+    char state[16];           /* as in the row */
+    bool resumable;           /* */
+    int64_t updated_at;       /* ms since the epoch */
+};
+
+static enum error_code unknown(struct error *e)
+{
+    return error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
+}
+
+static bool row_text(char *out, size_t cap, const char *value)
+{
+    size_t len = strlen(value);
+
+    if (len >= cap)
+        return false;
+    memcpy(out, value, len + 1);
+    return true;
+}
+
+static enum error_code read_row(struct store *s, struct arena *a,
+                                const char *id, struct progress *p,
+                                struct session_row *row, struct error *e)
+{
+    struct conn *c = db_read(s->db, e);
+    struct stmt *q;
+    bool found;
+    enum error_code code;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_GET);
+    stmt_text(q, ":id", id);
+    found = stmt_step(q);
+    if (found) {
+        found = row_text(row->home, sizeof row->home, stmt_get_text(q, 0)) &&
+                row_text(row->state, sizeof row->state, stmt_get_text(q, 1));
+        row->resumable = stmt_get_int(q, 2) != 0;
+        row->updated_at = stmt_get_int(q, 8);
+        p->has_total = !stmt_is_null(q, 3);
+        p->total = (uint64_t)stmt_get_int(q, 3);
+        p->loaded = (uint64_t)stmt_get_int(q, 4);
+        p->error = arena_strdup(a, stmt_get_text(q, 6));
+        p->state = state_of(row->state);
+    }
+    code = db_end(c, true, e);
+    return code == ERR_NONE && !found ? unknown(e) : code;
+}
+
+bool home_reclaim(struct store *s, const char *home)
+{
+    struct error e;
+    int dir = disk_open_dir(s->incoming, home, &e);
+    bool free;
+
+    if (dir < 0)
+        return e.sys == ENOENT;
+    free = disk_try_lock(dir);
+    if (free && disk_remove_tree(s->incoming, home, &e) != ERR_NONE)
+        log_failure(LOG_WARNING, &e);
+    close(dir);
+    return free;
+}
+
+enum error_code progress_get(struct store *s, struct arena *a, const char *id,
+                             struct progress *out, struct error *e)
+{
+    struct session_row row;
+    enum error_code code;
+
+    memset(out, 0, sizeof *out);
+    if (!id_is_upload(id))
+        return unknown(e);
+    out->id = id;
+    code = read_row(s, a, id, out, &row, e);
+    if (code == ERR_NONE && out->state == UPLOAD_RECEIVING &&
+        !row.resumable && store_now() - row.updated_at > SILENT_MS &&
+        home_reclaim(s, row.home)) {
+        code = publish_undo(s, id, row.home, row.state,
+                            error_slug(ERR_CLIENT_GONE), e);
+        if (code == ERR_NONE)
+            code = read_row(s, a, id, out, &row, e);
+    }
+    if (code == ERR_NONE && out->state == UPLOAD_STORED) {
+        out->loaded = out->total;
+        code = files_of_upload(s, a, row.home, &out->files, e);
+    }
+    return code;
+}
+
+static enum error_code mark_cancelled(struct store *s, const char *id,
+                                      bool *done, struct error *e)
+{
+    struct conn *c = db_write(s->db, false, e);
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_END);
+    stmt_text(q, ":id", id);
+    stmt_text(q, ":from", "receiving");
+    stmt_text(q, ":state", "cancelled");
+    stmt_int(q, ":now", store_now());
+    *done = stmt_run(q) == 1;
+    return db_end(c, true, e);
+}
+
+/* The holder sees the row within UPLOAD_CHECK_MS and removes its home. */
+static void await_holder(struct store *s, const char *home)
+{
+    const struct timespec step = {0, CANCEL_STEP_MS * 1000000L};
+
+    for (int ms = 0; ms < CANCEL_WAIT_MS; ms += CANCEL_STEP_MS) {
+        if (home_reclaim(s, home))
+            return;
+        nanosleep(&step, NULL);
+    }
+    log_write(LOG_WARNING, "The holder of a cancelled upload is stuck.");
+}
+
+enum error_code upload_cancel(struct store *s, const char *id,
+                              struct error *e)
+{
+    struct arena *a = arena_new(64 * 1024);
+    struct progress p;
+    struct session_row row;
+    bool done = false;
+    enum error_code code;
+
+    if (!a)
+        return error_set(e, ERR_MEMORY, "No memory to cancel an upload.");
+    code = id_is_upload(id) ? mark_cancelled(s, id, &done, e) : unknown(e);
+    if (code == ERR_NONE)
+        code = read_row(s, a, id, &p, &row, e);
+    if (code == ERR_NONE && done)
+        await_holder(s, row.home);
+    else if (code == ERR_NONE && p.state != UPLOAD_CANCELLED)
+        code = error_set(e, ERR_FINISHED, "The upload is over already: %s.",
+                         row.state);
+    arena_free(a);
+    return code;
+}

@@ -1,0 +1,298 @@
+/*
+ * Publishing: from complete bytes in incoming/ to files that everybody sees,
+ * all of an upload or nothing, whatever is killed when.
+ *
+ * The order, each step on disk before the next one begins (with durability =
+ * power; with durability = process the sync calls fall away):
+ *   1. content and directories of all files are synced;
+ *   2. one commit: the session is 'publishing', its files have rows;
+ *   3. each file's directory is moved to its mount; the mount is synced;
+ *   4. one commit: session and files are 'stored'.
+ * The client hears of it after step 4. Whoever finds a session at step 2 or 3
+ * without a holder undoes it: nobody was told of it. Undoing marks the files
+ * as 'deleting' in one commit; their bytes and then their rows follow, which
+ * is also how a file is deleted on request.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/upload_internal.h"
+
+enum { PURGE_STEP = 100 }; /* files whose removal is planned at once */
+
+static enum error_code sync_content(struct upload *u, struct error *e)
+{
+    return u->store->power ? disk_sync_tree(u->home_dir, e) : ERR_NONE;
+}
+
+static void insert_file(struct conn *c, const struct upload *u,
+                        const struct file *f, const char *metadata,
+                        int64_t position)
+{
+    struct stmt *q = db_statement(c, SQL_FILE_INSERT);
+
+    stmt_text(q, ":id", f->id);
+    stmt_text(q, ":upload", u->home);
+    if (f->directory)
+        stmt_text(q, ":directory", f->directory);
+    stmt_int(q, ":is_directory", f->is_directory);
+    stmt_int(q, ":position", position);
+    stmt_text(q, ":mount", f->mount);
+    stmt_text(q, ":path", f->path);
+    stmt_text(q, ":name", f->name);
+    stmt_int(q, ":size", (int64_t)f->size);
+    stmt_int(q, ":count", (int64_t)f->count);
+    stmt_text(q, ":type", f->type);
+    if (f->has_sha256)
+        stmt_blob(q, ":sha256", f->sha256, sizeof f->sha256);
+    stmt_text(q, ":metadata", metadata);
+    stmt_int(q, ":now", store_now());
+    stmt_run(q);
+}
+
+/* The session's row becomes, or begins as, 'publishing'. false if somebody
+ * cancelled it. */
+static bool session_publishing(struct conn *c, const struct upload *u)
+{
+    struct stmt *q;
+
+    if (u->has_row) {
+        q = db_statement(c, SQL_UPLOAD_PUBLISH);
+    } else {
+        q = db_statement(c, SQL_UPLOAD_INSERT);
+        stmt_text(q, ":home", u->home);
+        stmt_text(q, ":state", "publishing");
+        stmt_int(q, ":resumable", 0);
+        stmt_int(q, ":total", (int64_t)u->received);
+    }
+    stmt_text(q, ":id", u->id);
+    stmt_int(q, ":received", (int64_t)u->received);
+    stmt_int(q, ":now", store_now());
+    return stmt_run(q) == 1;
+}
+
+static enum error_code commit_intent(struct upload *u, const char *metadata,
+                                     struct error *e)
+{
+    struct conn *c = db_write(u->store->db, false, e);
+    int64_t position = 0;
+    bool alive;
+    enum error_code code;
+
+    if (!c)
+        return e->code;
+    alive = session_publishing(c, u);
+    if (u->directory)
+        insert_file(c, u, u->directory, metadata, position++);
+    for (const struct file *f = u->files.first; f; f = f->next)
+        insert_file(c, u, f, metadata, position++);
+    code = db_end(c, alive, e);
+    if (code != ERR_NONE)
+        return code;
+    u->has_row = u->has_row || alive;
+    return alive ? ERR_NONE
+                 : error_set(e, ERR_CANCELLED, "The upload was cancelled.");
+}
+
+static enum error_code move_all(struct upload *u, struct error *e)
+{
+    int mount = u->store->uploads.dir;
+    enum error_code code = ERR_NONE;
+
+    if (u->directory)
+        code = disk_move(u->home_dir, u->directory->id, mount,
+                         u->directory->id, e);
+    else
+        for (const struct file *f = u->files.first; f && code == ERR_NONE;
+             f = f->next)
+            code = disk_move(u->home_dir, f->id, mount, f->id, e);
+    if (code == ERR_NONE && u->store->power)
+        code = disk_sync_dir(mount, e);
+    return code;
+}
+
+static enum error_code commit_stored(struct upload *u, struct error *e)
+{
+    struct conn *c = db_write(u->store->db, false, e);
+    int64_t now = store_now();
+    struct stmt *q;
+    bool still_ours;
+    enum error_code code;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_STORED);
+    stmt_text(q, ":id", u->id);
+    stmt_int(q, ":now", now);
+    still_ours = stmt_run(q) == 1;
+    q = db_statement(c, SQL_FILES_STORED);
+    stmt_text(q, ":upload", u->home);
+    stmt_int(q, ":now", now);
+    stmt_run(q);
+    code = db_end(c, still_ours, e);
+    if (code == ERR_NONE && !still_ours)
+        code = error_set(e, ERR_INTERNAL, "The upload changed hands.");
+    for (struct file *f = u->files.first; f; f = f->next)
+        f->created_at = now;
+    if (u->directory)
+        u->directory->created_at = now;
+    return code;
+}
+
+/* Sum up a directory upload. Its name is the first component that all paths
+ * share, if there is one. */
+static void describe_directory(struct upload *u, const char *metadata)
+{
+    struct file *d = u->directory;
+    const char *name = u->files.first->name;
+    size_t len = strcspn(name, "/");
+    bool shared = name[len] == '/';
+
+    for (const struct file *f = u->files.first; f; f = f->next) {
+        shared = shared && strncmp(f->name, name, len + 1) == 0;
+        d->size += f->size;
+        d->count++;
+    }
+    d->name = shared ? arena_strndup(u->arena, name, len) : "upload";
+    if (!d->name)
+        d->name = "upload";
+    d->metadata = metadata;
+}
+
+enum error_code publish(struct upload *u, const char *metadata,
+                        struct error *e)
+{
+    struct error ignored;
+    enum error_code code;
+
+    if (u->directory)
+        describe_directory(u, metadata);
+    for (struct file *f = u->files.first; f; f = f->next)
+        f->metadata = metadata;
+    code = sync_content(u, e);
+    if (code == ERR_NONE)
+        code = commit_intent(u, metadata, e);
+    if (code != ERR_NONE)
+        return code;
+    code = move_all(u, e);
+    if (code == ERR_NONE)
+        code = commit_stored(u, e);
+    if (code != ERR_NONE) {
+        (void)publish_undo(u->store, u->id, u->home, "publishing",
+                           error_slug(e->code), &ignored);
+        return code;
+    }
+    if (disk_remove_tree(u->store->incoming, u->home, &ignored) != ERR_NONE)
+        log_failure(LOG_WARNING, &ignored);
+    return ERR_NONE;
+}
+
+enum error_code publish_undo(struct store *s, const char *id,
+                             const char *home, const char *from,
+                             const char *slug, struct error *e)
+{
+    struct conn *c = db_write(s->db, false, e);
+    struct stmt *q;
+    int files = 0;
+    enum error_code code;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_END);
+    stmt_text(q, ":id", id);
+    stmt_text(q, ":from", from);
+    stmt_text(q, ":state", "failed");
+    stmt_text(q, ":error", slug);
+    stmt_int(q, ":now", store_now());
+    if (stmt_run(q) == 1) {
+        q = db_statement(c, SQL_FILES_UNDO);
+        stmt_text(q, ":upload", home);
+        files = stmt_run(q);
+    }
+    code = db_end(c, true, e);
+    if (code == ERR_NONE && files > 0)
+        code = purge_deleted(s, e);
+    return code;
+}
+
+/* Take the bytes of one file away from the public in one step. */
+static enum error_code remove_bytes(struct store *s, const struct file *f,
+                                    struct error *e)
+{
+    enum error_code code;
+
+    if (f->directory)
+        return disk_remove_file(s->uploads.dir, f->path, e);
+    code = disk_move(s->uploads.dir, f->id, s->incoming, f->id, e);
+    if (code != ERR_NONE && (e->sys == ENOENT || e->sys == ENOTEMPTY))
+        code = ERR_NONE;
+    if (code == ERR_NONE && s->power)
+        code = disk_sync_dir(s->uploads.dir, e);
+    return code == ERR_NONE ? disk_remove_tree(s->incoming, f->id, e) : code;
+}
+
+static enum error_code forget(struct store *s, const struct file_list *files,
+                              struct error *e)
+{
+    struct conn *c = db_write(s->db, true, e);
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    for (const struct file *f = files->first; f; f = f->next) {
+        q = db_statement(c, SQL_FILE_FORGET);
+        stmt_text(q, ":id", f->id);
+        stmt_run(q);
+    }
+    return db_end(c, true, e);
+}
+
+static enum error_code list_deleting(struct store *s, struct arena *a,
+                                     struct file_list *out, struct error *e)
+{
+    struct conn *c = db_read(s->db, e);
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_FILES_DELETING);
+    stmt_int(q, ":limit", PURGE_STEP);
+    while (stmt_step(q)) {
+        struct file *f = arena_alloc(a, sizeof *f);
+
+        if (!f)
+            break;
+        memcpy(f->id, stmt_get_text(q, 0), sizeof f->id - 1);
+        if (!stmt_is_null(q, 1))
+            f->directory = arena_strdup(a, stmt_get_text(q, 1));
+        f->path = arena_strdup(a, stmt_get_text(q, 3));
+        if (!f->path)
+            break;
+        file_list_append(out, f);
+    }
+    return db_end(c, true, e);
+}
+
+enum error_code purge_deleted(struct store *s, struct error *e)
+{
+    enum error_code code = ERR_NONE;
+    bool more = true;
+
+    while (more && code == ERR_NONE) {
+        struct arena *a = arena_new(PURGE_STEP * 4096);
+        struct file_list files = {0};
+
+        if (!a)
+            return error_set(e, ERR_MEMORY, "No memory to delete files.");
+        code = list_deleting(s, a, &files, e);
+        for (struct file *f = files.first; f && code == ERR_NONE; f = f->next)
+            code = remove_bytes(s, f, e);
+        more = files.count > 0;
+        if (more && code == ERR_NONE)
+            code = forget(s, &files, e);
+        arena_free(a);
+    }
+    return code;
+}

@@ -1,0 +1,97 @@
+/*
+ * Opening and closing the store. The only place that looks at configured
+ * paths; afterwards everything is relative to open directories.
+ */
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/internal.h"
+
+enum { PATH_MAX_BYTES = 4096 };
+
+static enum error_code open_directories(struct store *s, struct error *e)
+{
+    const char *data = config_text(s->config, OPT_DATA);
+    int dir = disk_open_root(data, 0700, e);
+
+    if (dir < 0) {
+        log_write(LOG_ERROR, "[storage] data = %s cannot be opened", data);
+        return e->code;
+    }
+    s->incoming = disk_make_dir(dir, "incoming", 0700, true, e);
+    close(dir);
+    if (s->incoming < 0)
+        return e->code;
+    s->uploads.dir = disk_open_root(s->uploads.path, PUBLIC_DIR_MODE, e);
+    if (s->uploads.dir < 0) {
+        log_write(LOG_ERROR, "[uploads] directory = %s cannot be opened",
+                  s->uploads.path);
+        return e->code;
+    }
+    if (!disk_same_filesystem(s->incoming, s->uploads.dir))
+        return error_set(e, ERR_CONFIG,
+                         "[storage] data and [uploads] directory must be on "
+                         "one filesystem, so that a file can be published in "
+                         "one step.");
+    return ERR_NONE;
+}
+
+static enum error_code open_database(struct store *s, struct error *e)
+{
+    char path[PATH_MAX_BYTES];
+    int n = snprintf(path, sizeof path, "%s/slipway.db",
+                     config_text(s->config, OPT_DATA));
+
+    if (n < 0 || (size_t)n >= sizeof path)
+        return error_set(e, ERR_CONFIG, "[storage] data is too long a path.");
+    return db_open(path, s->power, &s->db, e);
+}
+
+enum error_code store_open(const struct config *c, struct store **out,
+                           struct error *e)
+{
+    struct store *s = calloc(1, sizeof *s);
+    enum error_code code;
+
+    *out = NULL;
+    if (!s)
+        return error_set(e, ERR_MEMORY, "No memory for the store.");
+    s->config = c;
+    s->incoming = s->uploads.dir = -1;
+    s->power = config_choice(c, OPT_DURABILITY) == 0;
+    s->uploads.name = "uploads";
+    s->uploads.path = config_text(c, OPT_UPLOADS_DIR);
+    s->uploads.url = config_text(c, OPT_UPLOADS_URL);
+    code = open_directories(s, e);
+    if (code == ERR_NONE)
+        code = open_database(s, e);
+    if (code != ERR_NONE) {
+        store_close(s);
+        return code;
+    }
+    store_recover(s);
+    *out = s;
+    return ERR_NONE;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    db_close(s->db);
+    if (s->incoming >= 0)
+        close(s->incoming);
+    if (s->uploads.dir >= 0)
+        close(s->uploads.dir);
+    free(s);
+}
+
+const struct config *store_config(const struct store *s)
+{
+    return s->config;
+}

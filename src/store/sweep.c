@@ -1,0 +1,181 @@
+/*
+ * Cleaning without a cron job: after a response, at most once a minute over
+ * all processes (a lease in the database), bounded in time. Each step can be
+ * killed at any point and done again.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/internal.h"
+
+enum {
+    SWEEP_EVERY_MS = 60 * 1000,  /* between two sweeps */
+    SWEEP_BUDGET_MS = 1000,      /* that one may take */
+    SWEEP_STEP = 100,            /* sessions looked at in one sweep */
+    SILENT_MS = 3000,            /* a live session shows itself sooner */
+    ORPHAN_GRACE_MS = 60 * 1000  /* a new home gets its lock well before */
+};
+
+int64_t store_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool take_lease(struct store *s, bool force)
+{
+    struct error e;
+    struct conn *c = db_write(s->db, true, &e);
+    int64_t now = store_now();
+    struct stmt *q;
+    bool mine;
+
+    if (!c)
+        return false;
+    q = db_statement(c, SQL_LEASE_TAKE);
+    stmt_text(q, ":name", "sweep");
+    stmt_int(q, ":now", force ? INT64_MAX : now);
+    stmt_int(q, ":until", now + SWEEP_EVERY_MS);
+    mine = stmt_run(q) == 1;
+    return db_end(c, true, &e) == ERR_NONE && mine;
+}
+
+/* A session that may have lost its process. */
+struct lost {
+    char id[UPLOAD_ID_MAX + 1]; /* */
+    char home[ID_LENGTH + 1];   /* */
+    char state[16];             /* */
+};
+
+static size_t list_unfinished(struct store *s, int64_t before,
+                              struct lost lost[SWEEP_STEP])
+{
+    struct error e;
+    struct conn *c = db_read(s->db, &e);
+    struct stmt *q;
+    size_t n = 0;
+
+    if (!c)
+        return 0;
+    q = db_statement(c, SQL_UPLOADS_UNFINISHED);
+    stmt_int(q, ":before", before);
+    stmt_int(q, ":limit", SWEEP_STEP);
+    while (n < SWEEP_STEP && stmt_step(q)) {
+        if (stmt_get_int(q, 3) != 0)
+            continue;
+        strncpy(lost[n].id, stmt_get_text(q, 0), sizeof lost[n].id - 1);
+        strncpy(lost[n].home, stmt_get_text(q, 1), sizeof lost[n].home - 1);
+        strncpy(lost[n].state, stmt_get_text(q, 2), sizeof lost[n].state - 1);
+        n++;
+    }
+    (void)db_end(c, true, &e);
+    return n;
+}
+
+/* Fail sessions without a holder; take back what they were publishing. */
+static void recover_sessions(struct store *s, int64_t before)
+{
+    struct lost lost[SWEEP_STEP] = {0};
+    size_t n = list_unfinished(s, before, lost);
+    struct error e;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!home_reclaim(s, lost[i].home))
+            continue;
+        log_write(LOG_INFO, "upload %s lost its process while %s", lost[i].id,
+                  lost[i].state);
+        (void)publish_undo(s, lost[i].id, lost[i].home, lost[i].state,
+                           error_slug(ERR_CLIENT_GONE), &e);
+    }
+}
+
+static bool is_old(int dir, const char *name)
+{
+    struct stat st;
+
+    return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           store_now() - (int64_t)st.st_mtim.tv_sec * 1000 > ORPHAN_GRACE_MS;
+}
+
+/* Does a session want this home, whoever holds it? */
+static bool is_wanted(struct store *s, const char *home)
+{
+    struct error e;
+    struct conn *c = db_read(s->db, &e);
+    struct stmt *q;
+    bool wanted;
+
+    if (!c)
+        return true;
+    q = db_statement(c, SQL_UPLOAD_HAS_HOME);
+    stmt_text(q, ":home", home);
+    wanted = stmt_step(q);
+    return db_end(c, true, &e) != ERR_NONE || wanted;
+}
+
+/* Remove homes that no session and no process owns. */
+static void remove_orphans(struct store *s, int64_t deadline)
+{
+    int fd = openat(s->incoming, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (!d && fd >= 0)
+        close(fd);
+    while (d && store_now() < deadline && (entry = readdir(d)))
+        if (id_is_generated(entry->d_name) &&
+            is_old(s->incoming, entry->d_name) && !is_wanted(s, entry->d_name))
+            (void)home_reclaim(s, entry->d_name);
+    if (d)
+        closedir(d);
+}
+
+static void forget_ended(struct store *s)
+{
+    int64_t keep =
+        (int64_t)config_number(s->config, OPT_PROGRESS_KEEP) * 1000;
+    struct error e;
+    struct conn *c = db_write(s->db, true, &e);
+    struct stmt *q;
+
+    if (!c)
+        return;
+    q = db_statement(c, SQL_UPLOADS_FORGET);
+    stmt_int(q, ":before", store_now() - keep);
+    stmt_run(q);
+    (void)db_end(c, true, &e);
+}
+
+void store_recover(struct store *s)
+{
+    struct error e;
+
+    recover_sessions(s, store_now());
+    (void)purge_deleted(s, &e);
+}
+
+void store_sweep(struct store *s, bool force)
+{
+    int64_t now = store_now();
+    int64_t due = atomic_load(&s->next_sweep);
+    struct error e;
+
+    if (!force && (now < due || !atomic_compare_exchange_strong(
+                                    &s->next_sweep, &due,
+                                    now + SWEEP_EVERY_MS)))
+        return;
+    if (!take_lease(s, force))
+        return;
+    recover_sessions(s, now - SILENT_MS);
+    (void)purge_deleted(s, &e);
+    forget_ended(s);
+    remove_orphans(s, now + SWEEP_BUDGET_MS);
+}

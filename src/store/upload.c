@@ -1,0 +1,499 @@
+/*
+ * Receiving: from upload_open to the point where all bytes are on disk.
+ *
+ * A session is used by one thread; the home directory's lock tells all others
+ * that it is alive. Nothing in here is visible at a public URL.
+ */
+#define _GNU_SOURCE
+#include "store/upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "http/filename.h"
+#include "http/mediatype.h"
+#include "store/upload_internal.h"
+
+enum {
+    SPACE_STEP = 8 * 1024 * 1024,     /* bytes between two looks at the disk */
+    WRITEBACK_STEP = 8 * 1024 * 1024, /* bytes handed to the disk at once */
+    SAME_NAME_MAX = 1000              /* numbered names in a directory */
+};
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static uint64_t limit(const struct upload *u, enum option_id id)
+{
+    return config_number(u->store->config, id);
+}
+
+/* Is there room for more bytes above the reserve? */
+static enum error_code check_space(struct store *s, uint64_t more,
+                                   struct error *e)
+{
+    uint64_t reserve = config_number(s->config, OPT_MIN_FREE_SPACE);
+    uint64_t space = disk_free_space(s->incoming);
+
+    if (space >= reserve && space - reserve >= more)
+        return ERR_NONE;
+    return error_limit(e, ERR_NO_SPACE, "min_free_space", reserve,
+                       "The server keeps a reserve of free space, and this "
+                       "upload would use it up.");
+}
+
+static enum error_code check_request(struct store *s, uint64_t total,
+                                     struct error *e)
+{
+    uint64_t most = config_number(s->config, OPT_MAX_REQUEST_SIZE);
+    bool known = total != UPLOAD_SIZE_UNKNOWN;
+
+    if (most && known && total > most)
+        return error_limit(e, ERR_REQUEST_TOO_LARGE, "max_request_size", most,
+                           "A request may have at most %" PRIu64 " bytes.",
+                           most);
+    return check_space(s, known ? total : 0, e);
+}
+
+/* Make incoming/<home> and lock it. */
+static enum error_code make_home(struct upload *u, struct error *e)
+{
+    enum error_code code = id_new(u->home, e);
+
+    if (code != ERR_NONE)
+        return code;
+    u->home_dir = disk_make_dir(u->store->incoming, u->home, 0700, false, e);
+    if (u->home_dir < 0)
+        return e->code;
+    if (!disk_try_lock(u->home_dir))
+        return error_errno(e, errno, "Locking an upload");
+    return ERR_NONE;
+}
+
+static enum error_code insert_row(struct upload *u, struct error *e)
+{
+    struct conn *c = db_write(u->store->db, true, e);
+    struct stmt *q;
+    int rows;
+    enum error_code code;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_INSERT);
+    stmt_text(q, ":id", u->id);
+    stmt_text(q, ":home", u->home);
+    stmt_text(q, ":state", "receiving");
+    stmt_int(q, ":resumable", 0);
+    if (u->announced != UPLOAD_SIZE_UNKNOWN)
+        stmt_int(q, ":total", (int64_t)u->announced);
+    stmt_int(q, ":received", 0);
+    stmt_int(q, ":now", store_now());
+    rows = stmt_run(q);
+    code = db_end(c, true, e);
+    if (code != ERR_NONE)
+        return code;
+    u->has_row = rows == 1;
+    return rows == 1 ? ERR_NONE
+                     : error_set(e, ERR_ID_IN_USE,
+                                 "An upload with this id exists already.");
+}
+
+static struct file *new_file(struct upload *u, struct error *e)
+{
+    struct file *f = arena_alloc(u->arena, sizeof *f);
+
+    if (!f)
+        error_set(e, ERR_MEMORY, "No memory for another file.");
+    else if (id_new(f->id, e) != ERR_NONE)
+        f = NULL;
+    if (f) {
+        f->count = 1;
+        f->mount = u->store->uploads.name;
+        f->metadata = "{}";
+    }
+    return f;
+}
+
+/* A directory upload has one id for all its files. */
+static enum error_code make_directory(struct upload *u, struct error *e)
+{
+    struct file *f = new_file(u, e);
+
+    if (!f)
+        return e->code;
+    f->is_directory = true;
+    f->count = 0;
+    f->type = "inode/directory";
+    f->path = f->id;
+    u->directory = f;
+    u->directory_dir =
+        disk_make_dir(u->home_dir, f->id, PUBLIC_DIR_MODE, false, e);
+    return u->directory_dir < 0 ? e->code : ERR_NONE;
+}
+
+enum error_code upload_open(struct store *s, const struct upload_spec *spec,
+                            struct upload **out, struct error *e)
+{
+    struct upload *u = arena_alloc(spec->arena, sizeof *u);
+    enum error_code code;
+
+    *out = NULL;
+    if (!u)
+        return error_set(e, ERR_MEMORY, "No memory for an upload.");
+    u->store = s;
+    u->arena = spec->arena;
+    u->announced = spec->total;
+    u->home_dir = u->directory_dir = u->fd = -1;
+    u->checked_at = u->shown_at = monotonic_ms();
+    code = check_request(s, spec->total, e);
+    if (code == ERR_NONE)
+        code = make_home(u, e);
+    if (code == ERR_NONE) {
+        const char *id = spec->id ? spec->id : u->home;
+
+        memcpy(u->id, id, strlen(id) + 1);
+        if (spec->id)
+            code = insert_row(u, e);
+    }
+    if (code == ERR_NONE && spec->directory)
+        code = make_directory(u, e);
+    if (code != ERR_NONE) {
+        upload_discard(u, e);
+        return code;
+    }
+    *out = u;
+    return ERR_NONE;
+}
+
+const char *upload_id(const struct upload *u)
+{
+    return u->id;
+}
+
+static enum error_code check_size(struct upload *u, uint64_t size,
+                                  const char *name, struct error *e)
+{
+    uint64_t most = limit(u, OPT_MAX_FILE_SIZE);
+
+    if (!most || size <= most)
+        return ERR_NONE;
+    error_limit(e, ERR_FILE_TOO_LARGE, "max_file_size", most,
+                "A file may have at most %" PRIu64 " bytes.", most);
+    error_file(e, name);
+    return ERR_FILE_TOO_LARGE;
+}
+
+static enum error_code check_type(struct upload *u, const struct file *f,
+                                  struct error *e)
+{
+    const char *accept = config_text(u->store->config, OPT_ACCEPT);
+
+    if (mediatype_accepted(accept, f->name, f->type))
+        return ERR_NONE;
+    error_limit(e, ERR_TYPE_NOT_ACCEPTED, "accept", 0,
+                "Accepted are: %s. This file is %s.", accept, f->type);
+    error_file(e, f->name);
+    return ERR_TYPE_NOT_ACCEPTED;
+}
+
+/* Name and type of the file as they will be stored. */
+static enum error_code describe(struct upload *u, struct file *f,
+                                const char *name, const char *type,
+                                struct error *e)
+{
+    char clean[FILENAME_PATH_MAX + 1];
+    char effective[MEDIATYPE_MAX];
+
+    if (!(u->directory ? filename_clean_path(name, clean)
+                       : filename_clean(name, clean))) {
+        error_set(e, ERR_BAD_NAME, "This file name cannot be used.");
+        if (text_is_utf8(name, strlen(name)))
+            error_file(e, name);
+        return ERR_BAD_NAME;
+    }
+    mediatype_effective(effective, clean, type);
+    f->name = arena_strdup(u->arena, clean);
+    f->type = arena_strdup(u->arena, effective);
+    if (!f->name || !f->type)
+        return error_set(e, ERR_MEMORY, "No memory for another file.");
+    return ERR_NONE;
+}
+
+/* Create the file in dir; a name that is taken gets a number. The name that
+ * it got replaces the last component of f->name. */
+static enum error_code create_numbered(struct upload *u, int dir,
+                                       struct file *f, struct error *e)
+{
+    const char *slash = strrchr(f->name, '/');
+    const char *wanted = slash ? slash + 1 : f->name;
+    char base[FILENAME_MAX_BYTES + 1];
+
+    memcpy(base, wanted, strlen(wanted) + 1);
+    for (unsigned n = 1; n <= SAME_NAME_MAX; n++) {
+        u->fd = disk_create(dir, base, PUBLIC_FILE_MODE, e);
+        if (u->fd >= 0)
+            break;
+        if (e->sys != EEXIST || n == SAME_NAME_MAX)
+            return e->code;
+        filename_numbered(wanted, n, base);
+    }
+    f->name = arena_printf(u->arena, "%.*s%s", (int)(wanted - f->name),
+                           f->name, base);
+    return f->name ? ERR_NONE
+                   : error_set(e, ERR_MEMORY, "No memory for another file.");
+}
+
+/* Walk to the directory of a relative path, making what is missing. Gives a
+ * new descriptor, or -1. */
+static int make_parents(int dir, const char *path, struct error *e)
+{
+    int fd = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+    const char *slash;
+
+    while (fd >= 0 && (slash = strchr(path, '/'))) {
+        char name[FILENAME_MAX_BYTES + 1];
+        size_t len = (size_t)(slash - path);
+        int next;
+
+        memcpy(name, path, len);
+        name[len] = '\0';
+        next = disk_make_dir(fd, name, PUBLIC_DIR_MODE, true, e);
+        if (next < 0 && e->sys == ENOTDIR)
+            error_set(e, ERR_BAD_NAME,
+                      "A file and a directory have the same path.");
+        close(fd);
+        fd = next;
+        path = slash + 1;
+    }
+    return fd;
+}
+
+static enum error_code create_file(struct upload *u, struct file *f,
+                                   struct error *e)
+{
+    const char *top = u->directory ? u->directory->id : f->id;
+    enum error_code code;
+    int dir;
+
+    if (u->directory)
+        dir = make_parents(u->directory_dir, f->name, e);
+    else
+        dir = disk_make_dir(u->home_dir, f->id, PUBLIC_DIR_MODE, false, e);
+    if (dir < 0) {
+        error_file(e, f->name);
+        return e->code;
+    }
+    code = create_numbered(u, dir, f, e);
+    close(dir);
+    if (code != ERR_NONE) {
+        error_file(e, f->name);
+        return code;
+    }
+    f->path = arena_printf(u->arena, "%s/%s", top, f->name);
+    return f->path ? ERR_NONE
+                   : error_set(e, ERR_MEMORY, "No memory for another file.");
+}
+
+enum error_code upload_begin_file(struct upload *u, const char *name,
+                                  const char *type, uint64_t size,
+                                  struct error *e)
+{
+    uint64_t most = limit(u, OPT_MAX_FILES);
+    struct file *f;
+    enum error_code code;
+
+    if (u->files.count >= most)
+        return error_limit(e, ERR_TOO_MANY_FILES, "max_files", most,
+                           "A request may have at most %" PRIu64 " files.",
+                           most);
+    f = new_file(u, e);
+    if (!f)
+        return e->code;
+    code = describe(u, f, name, type, e);
+    if (code == ERR_NONE)
+        code = check_type(u, f, e);
+    if (code == ERR_NONE && size != UPLOAD_SIZE_UNKNOWN)
+        code = check_size(u, size, f->name, e);
+    if (code == ERR_NONE)
+        code = create_file(u, f, e);
+    if (code != ERR_NONE)
+        return code;
+    if (u->directory)
+        f->directory = u->directory->id;
+    digest_init(&u->digest);
+    u->writeback_from = 0;
+    u->current = f;
+    file_list_append(&u->files, f);
+    return ERR_NONE;
+}
+
+/* Let the disk begin while more data comes, so that the wait at the end is
+ * short. Only a hint: what counts is disk_sync_file. */
+static void start_writeback(struct upload *u)
+{
+    uint64_t dirty = u->current->size - u->writeback_from;
+
+    if (!u->store->power || dirty < WRITEBACK_STEP)
+        return;
+    (void)sync_file_range(u->fd, (off_t)u->writeback_from, (off_t)dirty,
+                          SYNC_FILE_RANGE_WRITE);
+    u->writeback_from = u->current->size;
+}
+
+enum error_code upload_append(struct upload *u, const void *data, size_t len,
+                              struct error *e)
+{
+    struct file *f = u->current;
+    enum error_code code = check_size(u, f->size + len, f->name, e);
+
+    if (code == ERR_NONE &&
+        u->received + len - u->space_checked_at >= SPACE_STEP) {
+        u->space_checked_at = u->received + len;
+        code = check_space(u->store, len, e);
+    }
+    if (code == ERR_NONE)
+        code = disk_write(u->fd, data, len, f->size, e);
+    if (code != ERR_NONE) {
+        error_file(e, f->name);
+        return code;
+    }
+    if (config_choice(u->store->config, OPT_DIGEST) == 0)
+        digest_update(&u->digest, data, len);
+    f->size += len;
+    u->received += len;
+    start_writeback(u);
+    return ERR_NONE;
+}
+
+enum error_code upload_end_file(struct upload *u, struct error *e)
+{
+    struct file *f = u->current;
+    uint64_t least = limit(u, OPT_MIN_FILE_SIZE);
+    enum error_code code = ERR_NONE;
+
+    if (f->size < least)
+        code = error_limit(e, ERR_FILE_TOO_SMALL, "min_file_size", least,
+                           "A file must have at least %" PRIu64 " bytes.",
+                           least);
+    else if (u->store->power)
+        code = disk_sync_file(u->fd, e);
+    if (code != ERR_NONE) {
+        error_file(e, f->name);
+        return code;
+    }
+    if (config_choice(u->store->config, OPT_DIGEST) == 0) {
+        digest_final(&u->digest, f->sha256);
+        f->has_sha256 = true;
+    }
+    if (close(u->fd) != 0)
+        code = error_errno(e, errno, "Closing a file");
+    u->fd = -1;
+    u->current = NULL;
+    return code;
+}
+
+/* Write progress and learn of a cancel in one statement. */
+static enum error_code show_progress(struct upload *u, bool *alive,
+                                     struct error *e)
+{
+    struct conn *c = db_write(u->store->db, true, e);
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_CHECKPOINT);
+    stmt_text(q, ":id", u->id);
+    stmt_int(q, ":received", (int64_t)u->received);
+    stmt_int(q, ":expected", (int64_t)u->shown);
+    stmt_int(q, ":now", store_now());
+    *alive = stmt_run(q) == 1;
+    u->shown = u->received;
+    return db_end(c, true, e);
+}
+
+static enum error_code read_state(struct upload *u, bool *alive,
+                                  struct error *e)
+{
+    struct conn *c = db_read(u->store->db, e);
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_STATE);
+    stmt_text(q, ":id", u->id);
+    *alive = stmt_step(q) && strcmp(stmt_get_text(q, 0), "receiving") == 0;
+    return db_end(c, true, e);
+}
+
+enum error_code upload_check(struct upload *u, struct error *e)
+{
+    int64_t now = monotonic_ms();
+    bool alive = true;
+    enum error_code code;
+
+    if (!u->has_row || now - u->checked_at < UPLOAD_CHECK_MS / 2)
+        return ERR_NONE;
+    u->checked_at = now;
+    if (now - u->shown_at >= UPLOAD_PROGRESS_MS) {
+        u->shown_at = now;
+        code = show_progress(u, &alive, e);
+    } else {
+        code = read_state(u, &alive, e);
+    }
+    if (code == ERR_NONE && !alive)
+        code = error_set(e, ERR_CANCELLED, "The upload was cancelled.");
+    return code;
+}
+
+static void close_all(struct upload *u)
+{
+    if (u->fd >= 0)
+        close(u->fd);
+    if (u->directory_dir >= 0)
+        close(u->directory_dir);
+    if (u->home_dir >= 0)
+        close(u->home_dir);
+    u->fd = u->directory_dir = u->home_dir = -1;
+}
+
+enum error_code upload_finish(struct upload *u, const char *metadata,
+                              struct file_list *files, struct error *e)
+{
+    enum error_code code = publish(u, metadata, e);
+
+    if (code != ERR_NONE) {
+        upload_discard(u, e);
+        return code;
+    }
+    if (u->directory) {
+        file_list_append(files, u->directory);
+    } else {
+        *files = u->files;
+    }
+    close_all(u);
+    return ERR_NONE;
+}
+
+void upload_discard(struct upload *u, const struct error *why)
+{
+    struct error e;
+
+    if (u->home_dir >= 0 &&
+        disk_remove_tree(u->store->incoming, u->home, &e) != ERR_NONE)
+        log_failure(LOG_WARNING, &e);
+    close_all(u);
+    if (u->has_row)
+        (void)publish_undo(u->store, u->id, u->home, "receiving",
+                           error_slug(why->code), &e);
+}

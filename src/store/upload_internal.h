@@ -1,0 +1,31 @@
+/*
+ * The inside of an upload session, shared by upload.c and publish.c.
+ */
+#ifndef SLIPWAY_STORE_UPLOAD_INTERNAL_H
+#define SLIPWAY_STORE_UPLOAD_INTERNAL_H
+
+#include "store/internal.h"
+
+struct upload {
+    struct store *store;           /* */
+    struct arena *arena;           /* the request's */
+    char id[UPLOAD_ID_MAX + 1];    /* */
+    char home[ID_LENGTH + 1];      /* its directory in incoming/ */
+    int home_dir;                  /* open and locked */
+    bool has_row;                  /* other processes may see it */
+    struct file *directory;        /* the directory upload, or NULL */
+    int directory_dir;             /* its open directory, or -1 */
+    struct file_list files;        /* single files, in order of arrival */
+    struct file *current;          /* the file that is being received */
+    int fd;                        /* its descriptor, or -1 */
+    struct digest digest;          /* of the current file */
+    uint64_t announced;            /* bytes of the request, or unknown */
+    uint64_t received;             /* bytes of all files */
+    uint64_t shown;                /* what the row says of received */
+    uint64_t space_checked_at;     /* received, when space was last checked */
+    uint64_t writeback_from;       /* offset not yet handed to the disk */
+    int64_t checked_at;            /* monotonic ms of the last upload_check */
+    int64_t shown_at;              /* monotonic ms of the last progress */
+};
+
+#endif

@@ -1,0 +1,102 @@
+// The HTTP cases over the wire: every case goes through lighttpd to slipway,
+// as `node --test tests/http` runs it. One server per configuration, reused by
+// its cases. ONLY=text runs the cases whose file or name contains it.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import {
+  capture, checkAnswer, loadCases, sideEffects, wireExpect, wireRequest,
+} from '../lib/cases.mjs';
+import { apiBase, filesBelow, Server } from '../lib/server.mjs';
+import * as sqlite from '../lib/sqlite.mjs';
+import { waitFor } from '../lib/wait.mjs';
+
+const servers = 3; // at a time
+const only = process.env.ONLY ?? '';
+const cases = loadCases(fileURLToPath(new URL('cases', import.meta.url)))
+  .filter(({ file, name }) => `${file}: ${name}`.includes(only));
+
+async function state(server) {
+  return {
+    files: filesBelow(server.uploads).length,
+    rows: await sqlite.value(server.database, 'SELECT count(*) FROM file'),
+    incoming: filesBelow(server.incoming).length,
+  };
+}
+
+async function prepare(server, requests = []) {
+  const captured = {};
+  for (const spec of requests) {
+    const answer = await server.request(wireRequest(spec, apiBase, captured));
+    if (spec.cut !== undefined) continue;
+    const text = `set-up ${spec.method} ${spec.path}: ${answer?.status} ${answer?.body}`;
+    assert.ok(answer && (spec.status ? answer.status === spec.status : answer.status < 400), text);
+    capture(spec.capture, answer, captured);
+  }
+  return captured;
+}
+
+// What a request leaves behind may settle just after its answer.
+async function checkEffects(server, before, expect) {
+  const wanted = sideEffects(expect);
+  let found;
+  await waitFor('side effects', async () => {
+    const now = await state(server);
+    found = {
+      files: now.files - before.files, rows: now.rows - before.rows, incoming: now.incoming,
+    };
+    return Object.keys(wanted).every((key) => wanted[key] === undefined || wanted[key] === found[key]);
+  }, { timeout: 2000 }).catch(() => {
+    for (const [key, value] of Object.entries(wanted)) {
+      if (value !== undefined) assert.equal(found[key], value, `${key} afterwards`);
+    }
+  });
+}
+
+async function runCase(server, entry) {
+  const captured = await prepare(server, entry.setup);
+  const before = await state(server);
+  const expect = wireExpect(entry);
+  const answer = await server.request(wireRequest(entry.request, apiBase, captured));
+  if (entry.request.cut === undefined) {
+    assert.ok(answer, 'the connection closed without an answer');
+    checkAnswer(answer, expect, captured);
+  }
+  await checkEffects(server, before, expect);
+}
+
+async function runGroup(t, config, entries) {
+  const server = await Server.start({ config });
+  try {
+    for (const entry of entries) {
+      await t.test(`${entry.file}: ${entry.name}`, () => runCase(server, entry));
+    }
+    await t.test('slipway stayed up and the database is sound', async () => {
+      assert.deepEqual(server.crashes(), []);
+      assert.equal((await server.request({ path: `${apiBase}/status` })).status, 200);
+      await sqlite.integrity(server.database);
+      assert.ok(!fs.readdirSync(server.dir).includes('core'));
+    });
+  } finally {
+    await server.stop();
+  }
+}
+
+const groups = new Map();
+for (const entry of cases) {
+  if (entry.wire === false) continue;
+  const key = JSON.stringify(Object.entries(entry.config ?? {}).sort());
+  if (!groups.has(key)) groups.set(key, { config: entry.config ?? {}, entries: [] });
+  groups.get(key).entries.push(entry);
+}
+
+test('HTTP cases through lighttpd', { concurrency: servers }, async (t) => {
+  // The biggest group first: it is the longest.
+  const sorted = [...groups.values()].sort((a, b) => b.entries.length - a.entries.length);
+  await Promise.all(sorted.map(({ config, entries }) => {
+    const name = Object.entries(config).map((pair) => pair.join('=')).join(' ') || 'defaults';
+    return t.test(name, (group) => runGroup(group, config, entries));
+  }));
+});
