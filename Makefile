@@ -11,9 +11,6 @@ PORT = 8080
 STATE = run
 SERVER = lighttpd
 
-PACKAGES = libfcgi-dev libiniparser-dev libsqlite3-dev nettle-dev \
-	libjansson-dev zlib1g-dev libutf8proc-dev
-
 WARNINGS = -Wall -Wextra -Werror -Wformat=2 -Wconversion -Wshadow \
 	-Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wundef -Wvla -Werror=format-security
@@ -72,6 +69,64 @@ $(BUILD)/unit/%: tests/unit/%.c $(PARTS)
 
 -include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d)
 
+# The HTTP cases without a network.
+$(BUILD)/http_memory: tests/http/memory.c $(PARTS)
+	@echo CC $<
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(PARTS) $(LDLIBS)
+
+unit: $(UNIT_PROGRAMS) $(BUILD)/http_memory
+
+# Fuzzers are built by clang from the pure parts only.
+build/fuzz/%: tests/fuzz/%.c $(wildcard src/base/*.[ch] src/http/*.[ch])
+	@mkdir -p $(@D)
+	@echo CC $<
+	@clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -Isrc -o $@ $< \
+		$(filter-out src/base/config%,$(wildcard src/base/*.c)) \
+		$(wildcard src/http/*.c) -lutf8proc
+FUZZERS = $(FUZZ:tests/fuzz/%.c=build/fuzz/%)
+
+fuzz-programs: $(FUZZERS)
+
+fuzz: setup-test
+	@$(MAKE) -s fuzz-programs
+	@for f in $(FUZZERS); do c=$${f##*/fuzz_}; mkdir -p build/corpus/$$c; \
+		$$f -max_total_time=$(FUZZ_SECONDS) build/corpus/$$c \
+		tests/fuzz/corpus/$$c || exit 1; done
+FUZZ_SECONDS = 60
+
+setup-%:
+	@scripts/setup build run $*
+
+run: setup-run
+	@$(MAKE) -s all
+	@PORT=$(PORT) STATE=$(STATE) SERVER=$(SERVER) exec scripts/run
+
+test: setup-test
+	@$(MAKE) -s all fuzz-programs
+	@$(MAKE) -s SANITIZE=1 unit
+	@scripts/test all
+
+test-quick: setup-test
+	@$(MAKE) -s all
+	@$(MAKE) -s SANITIZE=1 unit
+	@scripts/test quick
+
+lint: setup-lint
+	@scripts/lint
+
+bench: setup-bench
+	@$(MAKE) -s all
+	@node bench/run.mjs $(BENCH) --slipway $(BUILD)/slipway
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/slipway/htdocs \
+		$(DESTDIR)$(PREFIX)/share/doc/slipway
+	install -m 755 $(BUILD)/slipway $(DESTDIR)$(PREFIX)/bin/slipway
+	install -m 644 htdocs/* $(DESTDIR)$(PREFIX)/share/slipway/htdocs
+	install -m 644 README.md LICENSE lighttpd-example.conf cgi-bin/slipway.ini \
+		$(DESTDIR)$(PREFIX)/share/doc/slipway
+
 clean:
 	rm -rf build
-.PHONY: all clean
+.PHONY: all unit fuzz-programs fuzz run test test-quick lint bench install clean

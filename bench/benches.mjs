@@ -40,8 +40,8 @@ function ratioTable(title, unit, further, rows) {
     const ratio = median(ratios)
     cells.push([label, figure(median(samples)),
       `${figure(Math.min(...samples))}..${figure(Math.max(...samples))}`,
-      ratio.toFixed(2), samples === reference ? ''
-        : uncertainty(ratios).toFixed(2),
+      ratio.toFixed(2),
+      ratios.every((r) => r === 1) ? '' : uncertainty(ratios).toFixed(2),
       verdict(target, ratio >= target), ...more])
   }
   printTable(title, cells)

@@ -192,17 +192,20 @@ export class Server {
     server.port = await freePort()
     const file = path.join(server.root, 'lighttpd.conf')
     fs.writeFileSync(file, configuration(server.root, server.port, list))
-    await server.#launch(file)
+    await server.#launch(file, list.filter((b) => backends[b.kind]))
     return server
   }
 
-  async #launch(file) {
+  // Ready when the port answers and every back-end runs.
+  async #launch(file, list) {
     this.child = spawn(which('lighttpd'), ['-D', '-f', file],
       { stdio: ['ignore', 'ignore', 'pipe'] })
     let complaint = ''
     this.child.stderr.on('data', (text) => { complaint += text })
     this.ended = new Promise((resolve) => this.child.on('exit', resolve))
-    for (const end = Date.now() + DEADLINE; !await answers(this.port);) {
+    const ready = async () => await answers(this.port) &&
+      list.every((b) => this.#find(b.name))
+    for (const end = Date.now() + DEADLINE; !await ready();) {
       if (this.child.exitCode !== null || Date.now() > end) {
         throw new Error(`lighttpd did not start: ${complaint}${this.log()}`)
       }
@@ -219,13 +222,17 @@ export class Server {
   }
 
   // The process of a back-end: the child of lighttpd with its name.
-  pid(name) {
-    const mark = `BENCH_BACKEND=${name}`
-    for (const pid of descendants(this.child.pid)) {
+  #find(name) {
+    return descendants(this.child.pid).find((pid) => {
       const environment = fs.readFileSync(`/proc/${pid}/environ`, 'latin1')
-      if (environment.split('\0').includes(mark)) return pid
-    }
-    throw new Error(`back-end ${name} is not running\n${this.log()}`)
+      return environment.split('\0').includes(`BENCH_BACKEND=${name}`)
+    })
+  }
+
+  pid(name) {
+    const pid = this.#find(name)
+    if (!pid) throw new Error(`back-end ${name} is not running\n${this.log()}`)
+    return pid
   }
 
   async stop() {

@@ -35,22 +35,12 @@ static const char *element_end(const char *s)
     return s;
 }
 
-static bool equal_ci(const char *s, size_t len, const char *word)
-{
-    size_t i;
-
-    for (i = 0; i < len && word[i] != '\0'; i++)
-        if (token_lower(s[i]) != word[i])
-            return false;
-    return i == len && word[i] == '\0';
-}
-
 static bool find_form(const char *s, size_t len, enum form *form)
 {
     size_t i;
 
     for (i = 0; i < sizeof forms / sizeof forms[0]; i++)
-        if (equal_ci(s, len, forms[i].type)) {
+        if (token_equal_ci(s, len, forms[i].type)) {
             *form = forms[i].form;
             return true;
         }

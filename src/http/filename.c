@@ -50,23 +50,13 @@ static const char *const device_names[] = {
     "con", "prn", "aux", "nul", "conin$", "conout$", "clock$",
 };
 
-static bool equal_ci(const char *s, size_t len, const char *word)
-{
-    size_t i;
-
-    for (i = 0; i < len && word[i] != '\0'; i++)
-        if (token_lower(s[i]) != word[i])
-            return false;
-    return i == len && word[i] == '\0';
-}
-
 static bool in_list(const char *s, size_t len, const char *const *list,
                     size_t count)
 {
     size_t i;
 
     for (i = 0; i < count; i++)
-        if (equal_ci(s, len, list[i]))
+        if (token_equal_ci(s, len, list[i]))
             return true;
     return false;
 }
@@ -77,7 +67,8 @@ static bool in_list(const char *s, size_t len, const char *const *list,
 /* COM0 to COM9 and LPT0 to LPT9; the digit may be a superscript 1, 2 or 3. */
 static bool is_port(const char *s, size_t len)
 {
-    if (len < 4 || !(equal_ci(s, 3, "com") || equal_ci(s, 3, "lpt")))
+    if (len < 4 ||
+        !(token_equal_ci(s, 3, "com") || token_equal_ci(s, 3, "lpt")))
         return false;
     if (len == 4)
         return s[3] >= '0' && s[3] <= '9';
@@ -147,7 +138,7 @@ static size_t extension_start(const char *s)
 
     if (at == 0 || len - at > EXTENSION_MAX)
         return len;
-    if (at > 4 && equal_ci(s + at - 4, 4, ".tar"))
+    if (at > 4 && token_equal_ci(s + at - 4, 4, ".tar"))
         at -= 4;
     return at;
 }

@@ -81,16 +81,6 @@ static bool read_quoted(const char **p, struct sink *sink)
     return true;
 }
 
-static bool same_name(const char *s, size_t len, const char *name)
-{
-    size_t i;
-
-    for (i = 0; i < len && name[i] != '\0'; i++)
-        if (token_lower(s[i]) != token_lower(name[i]))
-            return false;
-    return i == len && name[i] == '\0';
-}
-
 /* Steps *p over the value before the parameters, which is a token or a media
  * type, up to ';' or the end. */
 static bool skip_value(const char **p)
@@ -131,7 +121,7 @@ enum params_result params_get(const char *header, const char *name, char *out,
         len = token_span(p);
         if (len == 0 || p[len] != '=')
             return PARAMS_BAD;
-        if (same_name(p, len, name)) {
+        if (token_equal_ci(p, len, name)) {
             if (result == PARAMS_FOUND)
                 return PARAMS_BAD;
             result = PARAMS_FOUND;

@@ -15,7 +15,8 @@ void response_init(struct response *r, struct arena *a)
     r->arena = a;
 }
 
-static char *format_value(struct arena *a, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static char *
+format_value(struct arena *a, const char *fmt, va_list ap)
 {
     va_list again;
     char *value;

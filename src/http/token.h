@@ -54,6 +54,17 @@ static inline char token_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
+/* Whether len bytes are the NUL-terminated word, in any case. */
+static inline bool token_equal_ci(const char *s, size_t len, const char *word)
+{
+    size_t i;
+
+    for (i = 0; i < len && word[i] != '\0'; i++)
+        if (token_lower(s[i]) != token_lower(word[i]))
+            return false;
+    return i == len && word[i] == '\0';
+}
+
 /* The value of a hexadecimal digit, or -1. */
 static inline int token_hex(char c)
 {

@@ -33,30 +33,28 @@ struct wish {
     char name[NAME_MAX_BYTES]; /* ?filename=, or "" */
 };
 
+static bool read_disposition(const struct request *req, struct wish *w)
+{
+    char word[16] = "attachment";
+
+    if (query_get(req->query, "disposition", word, sizeof word) == QUERY_BAD)
+        return false;
+    w->is_inline = strcmp(word, "inline") == 0;
+    return w->is_inline || strcmp(word, "attachment") == 0;
+}
+
 static enum error_code read_wish(const struct request *req, struct wish *w,
                                  struct error *e)
 {
-    char word[16];
-
-    w->is_inline = false;
     w->name[0] = '\0';
-    switch (query_get(req->query, "disposition", word, sizeof word)) {
-    case QUERY_FOUND:
-        w->is_inline = strcmp(word, "inline") == 0;
-        if (!w->is_inline && strcmp(word, "attachment") != 0)
-            break;
-        /* fall through */
-    case QUERY_ABSENT:
-        if (query_get(req->query, "filename", w->name, sizeof w->name) !=
-            QUERY_BAD)
-            return ERR_NONE;
+    if (!read_disposition(req, w))
+        return error_set(e, ERR_BAD_REQUEST,
+                         "disposition must be inline or attachment.");
+    if (query_get(req->query, "filename", w->name, sizeof w->name) ==
+        QUERY_BAD)
         return error_set(e, ERR_BAD_REQUEST,
                          "The query parameter filename is malformed.");
-    case QUERY_BAD:
-        break;
-    }
-    return error_set(e, ERR_BAD_REQUEST,
-                     "disposition must be inline or attachment.");
+    return ERR_NONE;
 }
 
 static void make_etag(char out[ETAG_MAX], const struct file *f)

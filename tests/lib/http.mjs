@@ -91,7 +91,7 @@ export class Connection {
 
   // The next answer that is not 1xx; null if the connection ended before one
   // began. method tells whether a body follows.
-  async response(method = 'GET', { timeout = 10000 } = {}) {
+  async response(method = 'GET', { timeout = 20000 } = {}) {
     const deadline = Date.now() + timeout;
     for (;;) {
       const head = await this.#until('\r\n\r\n', deadline);

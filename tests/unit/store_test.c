@@ -1,0 +1,684 @@
+/*
+ * The store against a real SQLite and a real directory: sessions, publishing,
+ * undoing, deleting, cleaning, and that every named statement runs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "store/internal.h"
+#include "store/progress.h"
+#include "store/upload_internal.h"
+
+struct fixture {
+    char root[64];         /* temporary directory */
+    struct config *config; /* */
+    struct store *store;   /* */
+    struct arena *arena;   /* */
+};
+
+static void write_ini(const struct fixture *f, const char *extra)
+{
+    char path[128];
+    FILE *out;
+
+    (void)snprintf(path, sizeof path, "%s/slipway.ini", f->root);
+    out = fopen(path, "w");
+    assert_non_null(out);
+    fprintf(out, "[storage]\nmin_free_space = 0\n%s", extra);
+    fclose(out);
+}
+
+static void open_store(struct fixture *f, const char *extra)
+{
+    struct error e;
+    char path[128];
+
+    write_ini(f, extra);
+    (void)snprintf(path, sizeof path, "%s/slipway.ini", f->root);
+    f->config = config_load(path, &e);
+    assert_non_null(f->config);
+    assert_int_equal(store_open(f->config, &f->store, &e), ERR_NONE);
+}
+
+static void close_store(struct fixture *f)
+{
+    store_close(f->store);
+    config_free(f->config);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    strcpy(f->root, "/tmp/slipway-store-XXXXXX");
+    assert_non_null(mkdtemp(f->root));
+    f->arena = arena_new(1024 * 1024);
+    open_store(f, "");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+
+    close_store(f);
+    arena_free(f->arena);
+    assert_int_equal(disk_remove_tree(AT_FDCWD, f->root, &e), ERR_NONE);
+    free(f);
+    return 0;
+}
+
+static int entries(const struct fixture *f, const char *below)
+{
+    char command[160];
+    char line[32] = "";
+    FILE *p;
+
+    (void)snprintf(command, sizeof command, "ls -A %s/%s | wc -l", f->root,
+                   below);
+    p = popen(command, "r");
+    assert_non_null(fgets(line, sizeof line, p));
+    pclose(p);
+    return (int)strtol(line, NULL, 10);
+}
+
+static struct upload *begin(struct fixture *f, const char *id, bool directory)
+{
+    struct upload_spec spec = {.id = id,
+                               .total = UPLOAD_SIZE_UNKNOWN,
+                               .directory = directory,
+                               .arena = f->arena};
+    struct upload *u;
+    struct error e;
+
+    assert_int_equal(upload_open(f->store, &spec, &u, &e), ERR_NONE);
+    return u;
+}
+
+static void add(struct upload *u, const char *name, const char *content)
+{
+    struct error e;
+
+    assert_int_equal(
+        upload_begin_file(u, name, NULL, UPLOAD_SIZE_UNKNOWN, &e), ERR_NONE);
+    assert_int_equal(upload_append(u, content, strlen(content), &e),
+                     ERR_NONE);
+    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
+}
+
+static struct file *finish(struct upload *u)
+{
+    struct file_list l = {0};
+    struct error e;
+
+    assert_int_equal(upload_finish(u, "{\"k\":\"v\"}", &l, &e), ERR_NONE);
+    assert_non_null(l.first);
+    return l.first;
+}
+
+static enum upload_state state_of(struct fixture *f, const char *id)
+{
+    struct progress p;
+    struct error e;
+
+    assert_int_equal(progress_get(f->store, f->arena, id, &p, &e), ERR_NONE);
+    return p.state;
+}
+
+static void publishes_whole_files(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, "chosen-1", false);
+    struct file *file, *again;
+    struct error e;
+    char path[256], content[8] = "";
+    int fd;
+
+    add(u, "a.txt", "hello");
+    assert_int_equal(entries(f, "uploads"), 0);
+    assert_int_equal(state_of(f, "chosen-1"), UPLOAD_RECEIVING);
+    file = finish(u);
+    assert_int_equal(entries(f, "uploads"), 1);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+    assert_int_equal(state_of(f, "chosen-1"), UPLOAD_STORED);
+    assert_int_equal(file_get(f->store, f->arena, file->id, &again, &e),
+                     ERR_NONE);
+    assert_int_equal(again->size, 5);
+    assert_memory_equal(again->sha256, file->sha256, DIGEST_SIZE);
+    (void)snprintf(path, sizeof path, "%s/uploads/%s", f->root, again->path);
+    fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, content, sizeof content), 5);
+    close(fd);
+    assert_string_equal(content, "hello");
+}
+
+static void directory_is_one_entry(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, NULL, true);
+    struct file_list inside = {0};
+    struct file *d;
+    struct error e;
+
+    add(u, "photos/a.txt", "1");
+    add(u, "photos/sub/b.txt", "22");
+    add(u, "photos/a.txt", "333");
+    d = finish(u);
+    assert_true(d->is_directory);
+    assert_string_equal(d->name, "photos");
+    assert_int_equal(d->size, 6);
+    assert_int_equal(d->count, 3);
+    assert_int_equal(
+        files_of_directory(f->store, f->arena, d->id, &inside, &e), ERR_NONE);
+    assert_int_equal(inside.count, 3);
+    assert_string_equal(inside.first->next->name, "photos/a.txt");
+    assert_int_equal(file_delete(f->store, inside.first->id, &e), ERR_NONE);
+    assert_int_equal(file_get(f->store, f->arena, d->id, &d, &e), ERR_NONE);
+    assert_int_equal(d->count, 2);
+    assert_int_equal(file_delete(f->store, d->id, &e), ERR_NONE);
+    assert_int_equal(entries(f, "uploads"), 0);
+    assert_int_equal(
+        file_get(f->store, f->arena, inside.last->id, &d, &e), ERR_NOT_FOUND);
+}
+
+static void directory_refuses_file_as_parent(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, NULL, true);
+    struct error e;
+
+    add(u, "a", "1");
+    assert_int_equal(
+        upload_begin_file(u, "a/b", NULL, UPLOAD_SIZE_UNKNOWN, &e),
+        ERR_BAD_NAME);
+    upload_discard(u, &e);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+}
+
+static void discard_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, "chosen-2", false);
+    struct progress p;
+    struct error e;
+
+    add(u, "a.txt", "hello");
+    error_set(&e, ERR_TRUNCATED, "Cut.");
+    upload_discard(u, &e);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+    assert_int_equal(progress_get(f->store, f->arena, "chosen-2", &p, &e),
+                     ERR_NONE);
+    assert_int_equal(p.state, UPLOAD_FAILED);
+    assert_string_equal(p.error, "truncated");
+}
+
+static void chosen_id_is_used_once(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, "chosen-3", false);
+    struct upload_spec spec = {.id = "chosen-3", .arena = f->arena};
+    struct upload *second;
+    struct error e;
+
+    assert_int_equal(upload_open(f->store, &spec, &second, &e),
+                     ERR_ID_IN_USE);
+    assert_int_equal(entries(f, "data/incoming"), 1);
+    assert_int_equal(state_of(f, "chosen-3"), UPLOAD_RECEIVING);
+    add(u, "a", "1");
+    finish(u);
+    assert_int_equal(upload_open(f->store, &spec, &second, &e),
+                     ERR_ID_IN_USE);
+}
+
+/* The holder runs in a child process that notices the cancel. */
+static void cancel_reaches_the_holder(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+    int ready[2], status;
+    pid_t child;
+
+    assert_int_equal(pipe(ready), 0);
+    child = fork();
+    if (child == 0) {
+        struct fixture mine = *f;
+        struct upload *u;
+
+        store_open(f->config, &mine.store, &e);
+        u = begin(&mine, "chosen-4", false);
+        (void)!write(ready[1], "x", 1);
+        while (upload_check(u, &e) == ERR_NONE)
+            usleep(1000);
+        upload_discard(u, &e);
+        _exit(e.code == ERR_CANCELLED ? 0 : 1);
+    }
+    assert_int_equal(read(ready[0], &status, 1), 1);
+    assert_int_equal(upload_cancel(f->store, "chosen-4", &e), ERR_NONE);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+    assert_int_equal(state_of(f, "chosen-4"), UPLOAD_CANCELLED);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(upload_cancel(f->store, "chosen-4", &e), ERR_NONE);
+    assert_int_equal(upload_cancel(f->store, "no-such-id", &e),
+                     ERR_NOT_FOUND);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void cancel_wins_against_finish_once(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, "chosen-5", false);
+    struct file_list l = {0};
+    struct error e;
+    struct conn *c;
+    struct stmt *q;
+
+    add(u, "a", "1");
+    c = db_write(f->store->db, true, &e);
+    q = db_statement(c, SQL_UPLOAD_END);
+    stmt_text(q, ":id", "chosen-5");
+    stmt_text(q, ":from", "receiving");
+    stmt_text(q, ":state", "cancelled");
+    stmt_int(q, ":now", store_now());
+    assert_int_equal(stmt_run(q), 1);
+    assert_int_equal(db_end(c, true, &e), ERR_NONE);
+    assert_int_equal(upload_finish(u, "{}", &l, &e), ERR_CANCELLED);
+    assert_int_equal(entries(f, "uploads"), 0);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+    assert_int_equal(state_of(f, "chosen-5"), UPLOAD_CANCELLED);
+    u = begin(f, "chosen-6", false);
+    add(u, "a", "1");
+    finish(u);
+    assert_int_equal(upload_cancel(f->store, "chosen-6", &e), ERR_FINISHED);
+}
+
+/* A process dies at a chosen point of publishing; the next one undoes it. */
+static void undoes_half_published(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct fixture mine = *f;
+        struct upload *u;
+        struct conn *c;
+        struct stmt *q;
+
+        store_open(f->config, &mine.store, &e);
+        u = begin(&mine, "chosen-7", false);
+        add(u, "a", "1");
+        add(u, "b", "2");
+        c = db_write(mine.store->db, true, &e);
+        q = db_statement(c, SQL_UPLOAD_PUBLISH);
+        stmt_text(q, ":id", u->id);
+        stmt_int(q, ":received", 2);
+        stmt_int(q, ":now", store_now());
+        stmt_run(q);
+        q = db_statement(c, SQL_FILE_INSERT);
+        stmt_text(q, ":id", u->files.first->id);
+        stmt_text(q, ":upload", u->home);
+        stmt_int(q, ":is_directory", 0);
+        stmt_int(q, ":position", 0);
+        stmt_text(q, ":mount", "uploads");
+        stmt_text(q, ":path", u->files.first->path);
+        stmt_text(q, ":name", "a");
+        stmt_int(q, ":size", 1);
+        stmt_int(q, ":count", 1);
+        stmt_text(q, ":type", "x/y");
+        stmt_text(q, ":metadata", "{}");
+        stmt_int(q, ":now", store_now());
+        stmt_run(q);
+        db_end(c, true, &e);
+        disk_move(u->home_dir, u->files.first->id, mine.store->uploads.dir,
+                  u->files.first->id, &e);
+        raise(SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(entries(f, "uploads"), 1);
+    close_store(f);
+    open_store(f, "");
+    assert_int_equal(entries(f, "uploads"), 0);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+    assert_int_equal(state_of(f, "chosen-7"), UPLOAD_FAILED);
+}
+
+static void limits_are_named(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u;
+    struct error e;
+
+    close_store(f);
+    open_store(f, "[limits]\nmax_file_size = 4\nmin_file_size = 2\n"
+                  "max_files = 2\naccept = .txt, image/*\n");
+    u = begin(f, NULL, false);
+    add(u, "a.txt", "123");
+    assert_int_equal(upload_begin_file(u, "a.exe", "image/png", 1, &e),
+                     ERR_TYPE_NOT_ACCEPTED);
+    assert_string_equal(e.limit, "accept");
+    assert_int_equal(upload_begin_file(u, "b.txt", NULL, 5, &e),
+                     ERR_FILE_TOO_LARGE);
+    assert_int_equal(
+        upload_begin_file(u, "b.txt", NULL, UPLOAD_SIZE_UNKNOWN, &e),
+        ERR_NONE);
+    assert_int_equal(upload_append(u, "1234", 4, &e), ERR_NONE);
+    assert_int_equal(upload_append(u, "5", 1, &e), ERR_FILE_TOO_LARGE);
+    assert_string_equal(e.limit, "max_file_size");
+    assert_int_equal(e.limit_value, 4);
+    assert_string_equal(e.file, "b.txt");
+    upload_discard(u, &e);
+    u = begin(f, NULL, false);
+    assert_int_equal(upload_begin_file(u, "c.txt", NULL, 1, &e), ERR_NONE);
+    assert_int_equal(upload_append(u, "1", 1, &e), ERR_NONE);
+    assert_int_equal(upload_end_file(u, &e), ERR_FILE_TOO_SMALL);
+    upload_discard(u, &e);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+}
+
+static void reserve_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct upload_spec spec = {.total = 1, .arena = f->arena};
+    struct upload *u;
+    struct error e;
+
+    close_store(f);
+    open_store(f, "");
+    spec.total = UINT64_MAX / 2;
+    assert_int_equal(upload_open(f->store, &spec, &u, &e), ERR_NO_SPACE);
+    assert_string_equal(e.limit, "min_free_space");
+    assert_int_equal(entries(f, "data/incoming"), 0);
+}
+
+static void pages_filter_and_order(void **state)
+{
+    struct fixture *f = *state;
+    struct file_filter filter = {.before_time = INT64_MAX,
+                                 .before_id = "",
+                                 .metadata = "{}",
+                                 .limit = 2};
+    struct file_list page = {0};
+    struct file *newest = NULL;
+    struct error e;
+
+    for (int i = 0; i < 3; i++) {
+        struct upload *u = begin(f, NULL, false);
+
+        add(u, i == 1 ? "Needle.txt" : "hay.txt", "x");
+        newest = finish(u);
+        usleep(2000);
+    }
+    assert_int_equal(files_page(f->store, f->arena, &filter, &page, &e),
+                     ERR_NONE);
+    assert_int_equal(page.count, 2);
+    assert_string_equal(page.first->id, newest->id);
+    filter.before_time = page.last->created_at;
+    filter.before_id = page.last->id;
+    memset(&page, 0, sizeof page);
+    assert_int_equal(files_page(f->store, f->arena, &filter, &page, &e),
+                     ERR_NONE);
+    assert_int_equal(page.count, 1);
+    filter = (struct file_filter){.before_time = INT64_MAX,
+                                  .before_id = "",
+                                  .name = "nEEDle",
+                                  .metadata = "{\"k\":\"v\"}",
+                                  .limit = 9};
+    memset(&page, 0, sizeof page);
+    assert_int_equal(files_page(f->store, f->arena, &filter, &page, &e),
+                     ERR_NONE);
+    assert_int_equal(page.count, 1);
+    filter.metadata = "{\"k\":\"other\"}";
+    memset(&page, 0, sizeof page);
+    assert_int_equal(files_page(f->store, f->arena, &filter, &page, &e),
+                     ERR_NONE);
+    assert_int_equal(page.count, 0);
+}
+
+static void download_survives_delete(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, NULL, false);
+    struct file *file;
+    struct source *s;
+    struct error e;
+    char c;
+
+    add(u, "a", "hello");
+    file = finish(u);
+    s = file_source(f->store, f->arena, file);
+    assert_int_equal(s->open(s, &e), ERR_NONE);
+    assert_int_equal(file_delete(f->store, file->id, &e), ERR_NONE);
+    assert_int_equal(s->read(s, &c, 1, 4, &e), 1);
+    assert_int_equal(c, 'o');
+    s->close(s);
+    assert_int_equal(s->open(s, &e), ERR_NOT_FOUND);
+    assert_int_equal(file_delete(f->store, file->id, &e), ERR_NOT_FOUND);
+}
+
+static void symlink_is_not_followed(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, NULL, false);
+    struct file *file;
+    struct source *s;
+    struct error e;
+    char path[256];
+
+    add(u, "a", "hello");
+    file = finish(u);
+    (void)snprintf(path, sizeof path, "%s/uploads/%s", f->root, file->path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/etc/hostname", path), 0);
+    s = file_source(f->store, f->arena, file);
+    assert_int_equal(s->open(s, &e), ERR_NOT_FOUND);
+}
+
+static void make_orphan(const struct fixture *f, const char *name, int lock)
+{
+    char path[256];
+
+    (void)snprintf(path, sizeof path, "%s/data/incoming/%s", f->root, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+    if (lock >= 0) {
+        lock = open(path, O_RDONLY | O_DIRECTORY);
+        assert_int_equal(flock(lock, LOCK_EX), 0);
+    }
+    (void)snprintf(path, sizeof path,
+                   "touch -d '1 hour ago' %s/data/incoming/%s", f->root,
+                   name);
+    assert_int_equal(system(path), 0);
+}
+
+static void sweep_removes_only_orphans(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, "chosen-8", false);
+    struct error e;
+
+    add(u, "a", "1");
+    make_orphan(f, "aaaaaaaaaaaaaaaaaaaaaaaaaa", -1);
+    make_orphan(f, "bbbbbbbbbbbbbbbbbbbbbbbbbb", 1);
+    make_orphan(f, "not-ours", -1);
+    assert_int_equal(entries(f, "data/incoming"), 4);
+    store_sweep(f->store, true);
+    assert_int_equal(entries(f, "data/incoming"), 3);
+    assert_int_equal(state_of(f, "chosen-8"), UPLOAD_RECEIVING);
+    error_set(&e, ERR_TRUNCATED, "Cut.");
+    upload_discard(u, &e);
+}
+
+static void sql_in_file(const struct fixture *f, const char *sql)
+{
+    char path[128];
+    sqlite3 *h;
+
+    (void)snprintf(path, sizeof path, "%s/data/slipway.db", f->root);
+    assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(h);
+}
+
+static void expect_refusal(struct fixture *f, const char *words)
+{
+    struct store *s;
+    struct error e;
+
+    assert_int_equal(store_open(f->config, &s, &e), ERR_DATABASE);
+    if (!strstr(e.detail, words))
+        fail_msg("\"%s\" does not say \"%s\"", e.detail, words);
+}
+
+static void newer_schema_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    store_close(f->store);
+    f->store = NULL;
+    sql_in_file(f, "PRAGMA user_version = 999");
+    expect_refusal(f, "newer slipway");
+    sql_in_file(f, "PRAGMA user_version = 1; PRAGMA application_id = 7");
+    expect_refusal(f, "another program");
+}
+
+static void damage_is_reported(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    int fd;
+
+    store_close(f->store);
+    f->store = NULL;
+    (void)snprintf(path, sizeof path, "%s/data/slipway.db", f->root);
+    fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "garbage garbage garbage", 23, 0), 23);
+    close(fd);
+    expect_refusal(f, "damaged");
+}
+
+static void digest_survives_a_pause(void **state)
+{
+    unsigned char saved[DIGEST_STATE_SIZE], a[DIGEST_SIZE], b[DIGEST_SIZE];
+    char text[200];
+    struct digest d;
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    for (size_t cut = 0; cut <= sizeof text; cut++) {
+        digest_init(&d);
+        digest_update(&d, text, sizeof text);
+        digest_final(&d, a);
+        digest_init(&d);
+        digest_update(&d, text, cut);
+        digest_save(&d, saved);
+        memset(&d, 0xaa, sizeof d);
+        assert_true(digest_restore(&d, saved, sizeof saved));
+        digest_update(&d, text + cut, sizeof text - cut);
+        digest_final(&d, b);
+        assert_memory_equal(a, b, sizeof a);
+    }
+    assert_false(digest_restore(&d, saved, sizeof saved - 1));
+    saved[3] = 9;
+    assert_false(digest_restore(&d, saved, sizeof saved));
+    saved[3] = 1;
+    saved[7] = 64;
+    assert_false(digest_restore(&d, saved, sizeof saved));
+}
+
+static void finish_one(struct fixture *f, const char *id)
+{
+    struct upload *u = begin(f, id, false);
+
+    add(u, "a", "1");
+    finish(u);
+}
+
+static void remove_one_of_a_directory(struct fixture *f)
+{
+    struct upload *u = begin(f, NULL, true);
+    struct file_list inside = {0};
+    struct file *d;
+    struct error e;
+
+    add(u, "d/a", "1");
+    add(u, "d/b", "2");
+    d = finish(u);
+    assert_int_equal(
+        files_of_directory(f->store, f->arena, d->id, &inside, &e), ERR_NONE);
+    assert_int_equal(file_delete(f->store, inside.first->id, &e), ERR_NONE);
+}
+
+/* All of it once more on one store, then look at the counters. */
+static void every_statement_runs(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t runs[SQL_COUNT];
+    struct error e;
+    struct upload *u;
+
+    undoes_half_published(state);
+    pages_filter_and_order(state);
+    finish_one(f, "chosen-1");
+    assert_int_equal(state_of(f, "chosen-1"), UPLOAD_STORED);
+    remove_one_of_a_directory(f);
+    u = begin(f, "chosen-9", false);
+    add(u, "a", "1");
+    u->checked_at = u->shown_at = 0;
+    assert_int_equal(upload_check(u, &e), ERR_NONE);
+    u->checked_at = 0;
+    assert_int_equal(upload_check(u, &e), ERR_NONE);
+    make_orphan(f, "cccccccccccccccccccccccccc", -1);
+    store_sweep(f->store, true);
+    error_set(&e, ERR_TRUNCATED, "Cut.");
+    upload_discard(u, &e);
+    db_runs(f->store->db, runs);
+    for (int i = 0; i < SQL_COUNT; i++)
+        if (runs[i] == 0)
+            fail_msg("the statement %s never ran", sql_names[i]);
+}
+
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(publishes_whole_files),
+        STORE_TEST(directory_is_one_entry),
+        STORE_TEST(directory_refuses_file_as_parent),
+        STORE_TEST(discard_leaves_nothing),
+        STORE_TEST(chosen_id_is_used_once),
+        STORE_TEST(cancel_reaches_the_holder),
+        STORE_TEST(cancel_wins_against_finish_once),
+        STORE_TEST(undoes_half_published),
+        STORE_TEST(limits_are_named),
+        STORE_TEST(reserve_is_kept),
+        STORE_TEST(pages_filter_and_order),
+        STORE_TEST(download_survives_delete),
+        STORE_TEST(symlink_is_not_followed),
+        STORE_TEST(sweep_removes_only_orphans),
+        STORE_TEST(newer_schema_is_refused),
+        STORE_TEST(damage_is_reported),
+        cmocka_unit_test(digest_survives_a_pause),
+        STORE_TEST(every_statement_runs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
