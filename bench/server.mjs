@@ -29,7 +29,7 @@ const backends = {
     const lines = []
     const sections = {
       storage: { data: path.join(state, 'data'), durability: b.durability },
-      uploads: { directory: dir, url: `/files/${b.name}/` },
+      uploads: { directory: dir, url: `/files/${b.name}` },
       upload: { digest: b.digest },
       download: { offload: b.offload ?? 'xsendfile' },
       access: { anonymous: 'upload download list delete' },
@@ -140,15 +140,20 @@ function answers(port) {
   })
 }
 
+// A file that may be gone, or whose process may.
+function read(file) {
+  try {
+    return fs.readFileSync(file, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
 // The fields of /proc/PID/stat from the state on; undefined if it has ended.
 function stat(pid) {
-  try {
-    const text = fs.readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? undefined : fields
-  } catch {
-    return undefined
-  }
+  const text = read(`/proc/${pid}/stat`)
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return text === '' || fields[0] === 'Z' ? undefined : fields
 }
 
 function descendants(pid) {
@@ -172,8 +177,10 @@ export function cpu(pid) {
 
 // A figure of /proc/PID/status in KiB: VmRSS, VmHWM.
 export function memory(pid, name) {
-  const text = fs.readFileSync(`/proc/${pid}/status`, 'latin1')
-  return Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(text)[1])
+  const found = new RegExp(`^${name}:\\s*(\\d+)`, 'm')
+    .exec(read(`/proc/${pid}/status`))
+  if (!found) throw new Error(`process ${pid} has ended`)
+  return Number(found[1])
 }
 
 export function resetPeak(pid) {
@@ -213,19 +220,17 @@ export class Server {
     }
   }
 
+  // The last lines of lighttpd's error log.
   log() {
-    try {
-      return fs.readFileSync(path.join(this.root, 'error.log'), 'utf8')
-    } catch {
-      return ''
-    }
+    return read(path.join(this.root, 'error.log')).split('\n').slice(-12)
+      .join('\n')
   }
 
   // The process of a back-end: the child of lighttpd with its name.
   #find(name) {
     return descendants(this.child.pid).find((pid) => {
-      const environment = fs.readFileSync(`/proc/${pid}/environ`, 'latin1')
-      return environment.split('\0').includes(`BENCH_BACKEND=${name}`)
+      const environment = read(`/proc/${pid}/environ`).split('\0')
+      return environment.includes(`BENCH_BACKEND=${name}`)
     })
   }
 

@@ -8,6 +8,9 @@ CREATE TABLE upload (
     state TEXT NOT NULL CHECK (state IN ('receiving', 'publishing', 'stored',
                                          'cancelled', 'failed', 'expired')),
     resumable INTEGER NOT NULL,     -- 1: received bytes outlive the request
+    file TEXT,                      -- id of the file of a resumable session
+    name TEXT,                      -- its cleaned name
+    type TEXT,                      -- its media type
     total INTEGER,                  -- announced bytes, NULL while unknown
     received INTEGER NOT NULL,      -- bytes acknowledged or shown as progress
     digest_state BLOB,              -- SHA-256 midstate at received, or NULL

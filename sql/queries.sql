@@ -2,14 +2,18 @@
 -- `-- name: NAME` and ends with its semicolon; the build makes SQL_NAME of it.
 
 -- name: upload_insert
-INSERT INTO upload (id, home, state, resumable, total, received, created_at,
-                    updated_at)
-VALUES (:id, :home, :state, :resumable, :total, :received, :now, :now)
+INSERT INTO upload (id, home, state, resumable, file, name, type, total,
+                    received, created_at, updated_at)
+VALUES (:id, :home, :state, :resumable, :file, :name, :type, :total,
+        :received, :now, :now)
 ON CONFLICT DO NOTHING;
 
 -- name: upload_get
-SELECT home, state, resumable, total, received, digest_state, error,
-       created_at, updated_at
+SELECT home, state, resumable, total, received, error, updated_at
+FROM upload WHERE id = :id;
+
+-- name: upload_resume
+SELECT home, state, resumable, file, name, type, total, received, digest_state
 FROM upload WHERE id = :id;
 
 -- name: upload_checkpoint

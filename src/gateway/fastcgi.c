@@ -21,28 +21,28 @@
 #include "gateway/connection.h"
 
 enum {
-    STACK_SIZE = 256 * 1024,  /* bytes of a worker's stack */
-    SPARE_THREADS = 8,        /* idle threads that stay */
-    IDLE_SECONDS = 10,        /* after which others leave */
-    WATCH_SECONDS = 2,        /* between two looks at the executable */
-    DRAIN_SECONDS = 4,        /* for requests that run; then bodies end */
-    END_SECONDS = 2           /* for the answers to those */
+    STACK_SIZE = 256 * 1024, /* bytes of a worker's stack */
+    SPARE_THREADS = 8,       /* idle threads that stay */
+    IDLE_SECONDS = 10,       /* after which others leave */
+    WATCH_SECONDS = 2,       /* between two looks at the executable */
+    DRAIN_SECONDS = 4,       /* for requests that run; then bodies end */
+    END_SECONDS = 2          /* for the answers to those */
 };
 
 struct server {
-    struct app *app;         /* */
-    int listener;            /* non-blocking */
-    int wake[2];             /* closing [1] wakes the accepting worker */
-    unsigned max_threads;    /* */
-    pthread_attr_t attr;     /* of workers */
-    pthread_mutex_t mutex;   /* guards all below */
-    pthread_cond_t turn;     /* the place of the accepting worker is free */
-    pthread_cond_t left;     /* a thread has left */
-    bool accepting;          /* a worker is in poll and accept4 */
-    bool draining;           /* no more requests are taken */
-    unsigned threads;        /* that exist */
-    unsigned idle;           /* that wait for work */
-    atomic_bool stop;        /* bodies that still arrive are given up */
+    struct app *app;       /* */
+    int listener;          /* non-blocking */
+    int wake[2];           /* closing [1] wakes the accepting worker */
+    unsigned max_threads;  /* */
+    pthread_attr_t attr;   /* of workers */
+    pthread_mutex_t mutex; /* guards all below */
+    pthread_cond_t turn;   /* the place of the accepting worker is free */
+    pthread_cond_t left;   /* a thread has left */
+    bool accepting;        /* a worker is in poll and accept4 */
+    bool draining;         /* no more requests are taken */
+    unsigned threads;      /* that exist */
+    unsigned idle;         /* that wait for work */
+    atomic_bool stop;      /* bodies that still arrive are given up */
 };
 
 static void *worker_main(void *ctx);
@@ -57,8 +57,7 @@ static void spawn(struct server *s)
     if (pthread_create(&t, &s->attr, worker_main, s) == 0)
         s->threads++;
     else
-        log_write(LOG_WARNING, "no further thread: %u are at work",
-                  s->threads);
+        log_write(LOG_WARNING, "no further thread: %u are at work", s->threads);
 }
 
 /* Wait for the accepting worker's place. false: leave. */

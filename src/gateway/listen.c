@@ -27,8 +27,7 @@ static bool is_live(const struct sockaddr_un *a)
 }
 
 /* Make room at the path of a. */
-static enum error_code clear_path(const struct sockaddr_un *a,
-                                  struct error *e)
+static enum error_code clear_path(const struct sockaddr_un *a, struct error *e)
 {
     struct stat st;
 
@@ -50,8 +49,7 @@ static int bind_new(const struct sockaddr_un *a, struct error *e)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     mode_t mask = umask(0117);
-    bool ok = fd >= 0 &&
-              bind(fd, (const struct sockaddr *)a, sizeof *a) == 0 &&
+    bool ok = fd >= 0 && bind(fd, (const struct sockaddr *)a, sizeof *a) == 0 &&
               listen(fd, BACKLOG) == 0;
 
     if (!ok)

@@ -19,8 +19,8 @@ struct memory_request {
     size_t variable_count;                   /* */
     const void *body;                        /* */
     size_t body_len;                         /* */
-    size_t piece;   /* bytes per read, 0 for all at once */
-    bool cut;       /* the connection breaks after the body */
+    size_t piece; /* bytes per read, 0 for all at once */
+    bool cut;     /* the connection breaks after the body */
 };
 
 /* out receives the CGI response: head, empty line, body. */

@@ -28,9 +28,9 @@
 #include <stddef.h>
 
 enum {
-    FILENAME_MAX_BYTES = 200,  /* of one name; leaves room for suffixes */
-    FILENAME_PATH_MAX = 1024,  /* of one relative path */
-    FILENAME_DEPTH_MAX = 16    /* directories of one relative path */
+    FILENAME_MAX_BYTES = 200, /* of one name; leaves room for suffixes */
+    FILENAME_PATH_MAX = 1024, /* of one relative path */
+    FILENAME_DEPTH_MAX = 16   /* directories of one relative path */
 };
 
 /* The cleaned base name of name. false if nothing usable remains (empty,

@@ -42,8 +42,8 @@ void response_init(struct response *r, struct arena *a);
 
 /* Add a header field. Control bytes in the value become '_': a value can
  * never end its line. name must be a literal. */
-void response_header(struct response *r, const char *name, const char *fmt,
-                     ...) __attribute__((format(printf, 3, 4)));
+void response_header(struct response *r, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Set Content-Type and a body that is copied. */
 void response_text(struct response *r, const char *type, const char *text,

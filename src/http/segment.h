@@ -32,11 +32,11 @@ struct source {
 };
 
 struct segment {
-    const void *literal;    /* bytes, or NULL for a slice of source */
-    struct source *source;  /* where the slice is from */
-    uint64_t offset;        /* first byte of the slice */
-    uint64_t length;        /* bytes */
-    struct segment *next;   /* */
+    const void *literal;   /* bytes, or NULL for a slice of source */
+    struct source *source; /* where the slice is from */
+    uint64_t offset;       /* first byte of the slice */
+    uint64_t length;       /* bytes */
+    struct segment *next;  /* */
 };
 
 struct segment_list {
@@ -46,8 +46,8 @@ struct segment_list {
 };
 
 /* Append; false if there is no memory. Literals are not copied. */
-bool segment_literal(struct segment_list *l, struct arena *a,
-                     const void *bytes, size_t len);
+bool segment_literal(struct segment_list *l, struct arena *a, const void *bytes,
+                     size_t len);
 bool segment_slice(struct segment_list *l, struct arena *a,
                    struct source *source, uint64_t offset, uint64_t length);
 

@@ -50,8 +50,7 @@ static enum error_code read_wish(const struct request *req, struct wish *w,
     if (!read_disposition(req, w))
         return error_set(e, ERR_BAD_REQUEST,
                          "disposition must be inline or attachment.");
-    if (query_get(req->query, "filename", w->name, sizeof w->name) ==
-        QUERY_BAD)
+    if (query_get(req->query, "filename", w->name, sizeof w->name) == QUERY_BAD)
         return error_set(e, ERR_BAD_REQUEST,
                          "The query parameter filename is malformed.");
     return ERR_NONE;
@@ -151,10 +150,9 @@ static enum error_code send_ranges(struct response *res, const struct file *f,
     res->status = 206;
     if (count == 1) {
         response_header(res, "Content-Type", "%s", f->type);
-        response_header(res, "Content-Range",
-                        "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-                        ranges[0].first,
-                        ranges[0].first + ranges[0].length - 1, f->size);
+        response_header(
+            res, "Content-Range", "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
+            ranges[0].first, ranges[0].first + ranges[0].length - 1, f->size);
         ok = segment_cut(&res->body, res->arena, whole, ranges[0]);
     } else {
         ok = build_multirange(res, f, whole, ranges, count, e);
@@ -164,8 +162,8 @@ static enum error_code send_ranges(struct response *res, const struct file *f,
 
 /* The Range header, where it is to be honoured. */
 static const char *wanted_range(const struct app *app,
-                                const struct request *req,
-                                const struct file *f, const char *etag)
+                                const struct request *req, const struct file *f,
+                                const char *etag)
 {
     if (strcmp(req->method, "GET") != 0 ||
         config_choice(app->config, OPT_OFFLOAD) != 0 ||
@@ -184,11 +182,10 @@ static enum error_code send_file(struct app *app, struct request *req,
     struct range ranges[RANGE_MAX];
     size_t count;
 
-    if (!source ||
-        !segment_slice(&whole, req->arena, source, 0, source->size))
+    if (!source || !segment_slice(&whole, req->arena, source, 0, source->size))
         return error_set(e, ERR_MEMORY, "No memory for a download.");
-    switch (range_parse(wanted_range(app, req, f, etag), f->size, ranges,
-                        &count)) {
+    switch (
+        range_parse(wanted_range(app, req, f, etag), f->size, ranges, &count)) {
     case RANGE_UNSATISFIABLE:
         response_header(res, "Content-Range", "bytes */%" PRIu64, f->size);
         return error_set(e, ERR_RANGE, "The file has %" PRIu64 " bytes.",

@@ -31,9 +31,8 @@ static enum error_code read_cursor(struct request *req, const char *value,
         return bad(e, "cursor", "the next of an earlier page");
     f->before_time = (int64_t)time;
     f->before_id = arena_strdup(req->arena, dot + 1);
-    return f->before_id
-               ? ERR_NONE
-               : error_set(e, ERR_MEMORY, "No memory for the list.");
+    return f->before_id ? ERR_NONE
+                        : error_set(e, ERR_MEMORY, "No memory for the list.");
 }
 
 static enum error_code read_parameter(struct request *req, const char *name,
@@ -66,9 +65,8 @@ static enum error_code read_filter(struct request *req, struct file_filter *f,
     size_t pos = 0;
     char *text;
 
-    *f = (struct file_filter){.before_time = INT64_MAX,
-                              .before_id = "",
-                              .limit = PAGE_STANDARD};
+    *f = (struct file_filter){
+        .before_time = INT64_MAX, .before_id = "", .limit = PAGE_STANDARD};
     while (code == ERR_NONE) {
         enum query_result r = query_next(req->query, &pos, name, sizeof name,
                                          value, sizeof value);

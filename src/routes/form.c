@@ -36,10 +36,9 @@ static enum error_code charge_field(struct form *f, size_t bytes,
     f->field_bytes += bytes;
     if (f->field_bytes <= most)
         return ERR_NONE;
-    return error_limit(e, ERR_FIELDS_TOO_LARGE, "max_fields_size", most,
-                       "All form fields together may have at most %" PRIu64
-                       " bytes.",
-                       most);
+    return error_limit(
+        e, ERR_FIELDS_TOO_LARGE, "max_fields_size", most,
+        "All form fields together may have at most %" PRIu64 " bytes.", most);
 }
 
 static enum error_code begin_field(struct form *f, const char *name,
@@ -50,8 +49,7 @@ static enum error_code begin_field(struct form *f, const char *name,
     f->kind = PART_FIELD;
     if (++f->field_count > most)
         return error_limit(e, ERR_TOO_MANY_FIELDS, "max_fields", most,
-                           "A form may have at most %" PRIu64 " fields.",
-                           most);
+                           "A form may have at most %" PRIu64 " fields.", most);
     buf_clear(&f->value);
     f->field_name = arena_strdup(f->req->arena, name);
     if (!f->field_name)
@@ -72,9 +70,8 @@ static enum error_code open_upload(struct form *f, struct error *e)
                      : upload_open(f->app->store, &spec, &f->upload, e);
 }
 
-static enum error_code on_part_begin(void *ctx,
-                                     const struct multipart_part *part,
-                                     struct error *e)
+static enum error_code
+on_part_begin(void *ctx, const struct multipart_part *part, struct error *e)
 {
     struct form *f = ctx;
     enum error_code code;
@@ -151,8 +148,7 @@ static enum error_code end_field(struct form *f, struct error *e)
 {
     const char *value = buf_text(&f->value);
 
-    if (memchr(value, '\0', f->value.len) ||
-        !text_is_utf8(value, f->value.len))
+    if (memchr(value, '\0', f->value.len) || !text_is_utf8(value, f->value.len))
         return error_set(e, ERR_BAD_MULTIPART,
                          "A form field is not text in UTF-8.");
     if (strcmp(f->field_name, "upload_id") == 0 ||

@@ -18,8 +18,7 @@ static json_t *problem_json(const struct request *req, const struct error *e)
     json_t *j = json_object();
 
     json_object_set_new(
-        j, "type",
-        json_sprintf("urn:slipway:problem:%s", error_slug(e->code)));
+        j, "type", json_sprintf("urn:slipway:problem:%s", error_slug(e->code)));
     json_object_set_new(j, "title", json_string(error_title(e->code)));
     json_object_set_new(j, "status", json_integer(error_status(e->code)));
     json_object_set_new(j, "detail", json_string(e->detail));

@@ -23,10 +23,8 @@ enum error_code status_get(struct app *app, struct request *req,
     (void)req;
     (void)rest;
     (void)e;
-    json_object_set_new(limits, "max_file_size",
-                        limit(app, OPT_MAX_FILE_SIZE));
-    json_object_set_new(limits, "min_file_size",
-                        limit(app, OPT_MIN_FILE_SIZE));
+    json_object_set_new(limits, "max_file_size", limit(app, OPT_MAX_FILE_SIZE));
+    json_object_set_new(limits, "min_file_size", limit(app, OPT_MIN_FILE_SIZE));
     json_object_set_new(limits, "max_files", limit(app, OPT_MAX_FILES));
     json_object_set_new(limits, "max_request_size",
                         limit(app, OPT_MAX_REQUEST_SIZE));

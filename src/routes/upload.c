@@ -89,8 +89,7 @@ static enum error_code receive_raw(struct app *app, struct request *req,
 }
 
 /* What is common to all ways in: codings we do not undo. */
-static enum error_code check_coding(const struct request *req,
-                                    struct error *e)
+static enum error_code check_coding(const struct request *req, struct error *e)
 {
     const char *coding = request_header(req, "Content-Encoding");
 

@@ -16,9 +16,9 @@
 #include "base/log.h"
 
 enum {
-    READERS = 4,               /* connections for reading */
-    BUSY_MS = 10000,           /* how long to wait for another process */
-    BUSY_STEP_MS = 20,         /* between two tries */
+    READERS = 4,                /* connections for reading */
+    BUSY_MS = 10000,            /* how long to wait for another process */
+    BUSY_STEP_MS = 20,          /* between two tries */
     APPLICATION_ID = 0x736c7077 /* "slpw" */
 };
 
@@ -52,8 +52,7 @@ struct db {
 };
 
 /* What a failure of SQLite means for the caller. */
-static enum error_code db_failure(sqlite3 *h, const char *what,
-                                  struct error *e)
+static enum error_code db_failure(sqlite3 *h, const char *what, struct error *e)
 {
     int code = h ? sqlite3_errcode(h) : SQLITE_NOMEM;
 
@@ -104,8 +103,8 @@ static void conn_close(struct conn *c)
         struct stmt *s = &c->stmts[i];
 
         if (s->handle)
-            s->runs += (uint64_t)sqlite3_stmt_status(
-                s->handle, SQLITE_STMTSTATUS_RUN, 0);
+            s->runs += (uint64_t)sqlite3_stmt_status(s->handle,
+                                                     SQLITE_STMTSTATUS_RUN, 0);
         sqlite3_finalize(s->handle);
         s->handle = NULL;
     }
@@ -132,8 +131,8 @@ static bool conn_sync_level(struct conn *c, bool relaxed)
 static bool conn_set_wal(struct conn *c)
 {
     for (int tries = BUSY_MS / BUSY_STEP_MS; tries > 0; tries--) {
-        int r = sqlite3_exec(c->handle, "PRAGMA journal_mode = WAL", NULL,
-                             NULL, NULL);
+        int r = sqlite3_exec(c->handle, "PRAGMA journal_mode = WAL", NULL, NULL,
+                             NULL);
 
         if (r == SQLITE_OK)
             return true;
@@ -428,8 +427,7 @@ void stmt_text(struct stmt *s, const char *name, const char *value)
     int i = parameter(s, name);
 
     if (i)
-        bound(s,
-              sqlite3_bind_text(s->handle, i, value, -1, SQLITE_TRANSIENT));
+        bound(s, sqlite3_bind_text(s->handle, i, value, -1, SQLITE_TRANSIENT));
 }
 
 void stmt_blob(struct stmt *s, const char *name, const void *v, size_t len)
@@ -494,8 +492,8 @@ static void add_runs(const struct conn *c, uint64_t runs[SQL_COUNT])
 
         runs[i] += s->runs;
         if (s->handle)
-            runs[i] += (uint64_t)sqlite3_stmt_status(
-                s->handle, SQLITE_STMTSTATUS_RUN, 0);
+            runs[i] += (uint64_t)sqlite3_stmt_status(s->handle,
+                                                     SQLITE_STMTSTATUS_RUN, 0);
     }
 }
 

@@ -79,8 +79,7 @@ int disk_open_dir(int dir, const char *name, struct error *e)
 int disk_create(int dir, const char *name, mode_t mode, struct error *e)
 {
     int fd = openat(dir, name,
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                    mode);
+                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 
     if (fd >= 0 && fchmod(fd, mode) == 0)
         return fd;
@@ -177,8 +176,7 @@ typedef enum error_code visit_fn(int dir, const char *name, int child,
 
 /* Visit all entries of the directory fd, which is consumed. child is the
  * entry opened as a directory, or -1 for anything else. */
-static enum error_code walk(int fd, int depth, visit_fn *visit,
-                            struct error *e)
+static enum error_code walk(int fd, int depth, visit_fn *visit, struct error *e)
 {
     enum error_code code = ERR_NONE;
     DIR *d = fdopendir(fd);
@@ -203,9 +201,8 @@ static enum error_code walk(int fd, int depth, visit_fn *visit,
         if (child >= 0) {
             int again = fcntl(child, F_DUPFD_CLOEXEC, 3);
 
-            code = again < 0
-                       ? error_errno(e, errno, "Reading a directory")
-                       : walk(again, depth + 1, visit, e);
+            code = again < 0 ? error_errno(e, errno, "Reading a directory")
+                             : walk(again, depth + 1, visit, e);
         }
         if (code == ERR_NONE)
             code = visit(dirfd(d), name, child, e);

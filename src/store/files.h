@@ -49,12 +49,12 @@ enum error_code file_get(struct store *s, struct arena *a, const char *id,
 enum { FILE_PAGE_MAX = 1000 };
 
 struct file_filter {
-    const char *name;     /* part of the name, ASCII case ignored, or NULL */
-    const char *metadata; /* JSON object {key: value} all of which a file must
-                             have, "{}" for none */
-    int64_t before_time;  /* only files older than this ... */
+    const char *name;      /* part of the name, ASCII case ignored, or NULL */
+    const char *metadata;  /* JSON object {key: value} all of which a file must
+                              have, "{}" for none */
+    int64_t before_time;   /* only files older than this ... */
     const char *before_id; /* ... or as old with a smaller id */
-    unsigned limit;       /* at most so many */
+    unsigned limit;        /* at most so many */
 };
 
 /* Newest first; directory uploads as one entry. */

@@ -22,12 +22,12 @@ struct mount {
 };
 
 struct store {
-    const struct config *config;   /* the caller's */
-    struct db *db;                 /* */
-    int incoming;                  /* open directory */
-    struct mount uploads;          /* */
-    bool power;                    /* durability = power */
-    _Atomic int64_t next_sweep;    /* when this process may ask again, ms */
+    const struct config *config; /* the caller's */
+    struct db *db;               /* */
+    int incoming;                /* open directory */
+    struct mount uploads;        /* */
+    bool power;                  /* durability = power */
+    _Atomic int64_t next_sweep;  /* when this process may ask again, ms */
 };
 
 /* The files of the session with this home, in order of arrival. */
@@ -42,9 +42,9 @@ enum error_code publish(struct upload *u, const char *metadata,
 
 /* Fail a session whose holder is gone and take back what it published.
  * from: 'receiving' or 'publishing'. */
-enum error_code publish_undo(struct store *s, const char *id,
-                             const char *home, const char *from,
-                             const char *slug, struct error *e);
+enum error_code publish_undo(struct store *s, const char *id, const char *home,
+                             const char *from, const char *slug,
+                             struct error *e);
 
 /* Remove the bytes of files that are marked as deleting, then their rows. */
 enum error_code purge_deleted(struct store *s, struct error *e);

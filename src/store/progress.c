@@ -79,11 +79,11 @@ static enum error_code read_row(struct store *s, struct arena *a,
         found = row_text(row->home, sizeof row->home, stmt_get_text(q, 0)) &&
                 row_text(row->state, sizeof row->state, stmt_get_text(q, 1));
         row->resumable = stmt_get_int(q, 2) != 0;
-        row->updated_at = stmt_get_int(q, 8);
+        row->updated_at = stmt_get_int(q, 6);
         p->has_total = !stmt_is_null(q, 3);
         p->total = (uint64_t)stmt_get_int(q, 3);
         p->loaded = (uint64_t)stmt_get_int(q, 4);
-        p->error = arena_strdup(a, stmt_get_text(q, 6));
+        p->error = arena_strdup(a, stmt_get_text(q, 5));
         p->state = state_of(row->state);
     }
     code = db_end(c, true, e);
@@ -116,9 +116,8 @@ enum error_code progress_get(struct store *s, struct arena *a, const char *id,
         return unknown(e);
     out->id = id;
     code = read_row(s, a, id, out, &row, e);
-    if (code == ERR_NONE && out->state == UPLOAD_RECEIVING &&
-        !row.resumable && store_now() - row.updated_at > SILENT_MS &&
-        home_reclaim(s, row.home)) {
+    if (code == ERR_NONE && out->state == UPLOAD_RECEIVING && !row.resumable &&
+        store_now() - row.updated_at > SILENT_MS && home_reclaim(s, row.home)) {
         code = publish_undo(s, id, row.home, row.state,
                             error_slug(ERR_CLIENT_GONE), e);
         if (code == ERR_NONE)
@@ -161,8 +160,7 @@ static void await_holder(struct store *s, const char *home)
     log_write(LOG_WARNING, "The holder of a cancelled upload is stuck.");
 }
 
-enum error_code upload_cancel(struct store *s, const char *id,
-                              struct error *e)
+enum error_code upload_cancel(struct store *s, const char *id, struct error *e)
 {
     struct arena *a = arena_new(64 * 1024);
     struct progress p;

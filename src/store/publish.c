@@ -64,7 +64,7 @@ static bool session_publishing(struct conn *c, const struct upload *u)
         q = db_statement(c, SQL_UPLOAD_INSERT);
         stmt_text(q, ":home", u->home);
         stmt_text(q, ":state", "publishing");
-        stmt_int(q, ":resumable", 0);
+        stmt_int(q, ":resumable", u->resumable);
         stmt_int(q, ":total", (int64_t)u->received);
     }
     stmt_text(q, ":id", u->id);
@@ -102,8 +102,8 @@ static enum error_code move_all(struct upload *u, struct error *e)
     enum error_code code = ERR_NONE;
 
     if (u->directory)
-        code = disk_move(u->home_dir, u->directory->id, mount,
-                         u->directory->id, e);
+        code = disk_move(u->home_dir, u->directory->id, mount, u->directory->id,
+                         e);
     else
         for (const struct file *f = u->files.first; f && code == ERR_NONE;
              f = f->next)
@@ -161,8 +161,7 @@ static void describe_directory(struct upload *u, const char *metadata)
     d->metadata = metadata;
 }
 
-enum error_code publish(struct upload *u, const char *metadata,
-                        struct error *e)
+enum error_code publish(struct upload *u, const char *metadata, struct error *e)
 {
     struct error ignored;
     enum error_code code;
@@ -189,9 +188,9 @@ enum error_code publish(struct upload *u, const char *metadata,
     return ERR_NONE;
 }
 
-enum error_code publish_undo(struct store *s, const char *id,
-                             const char *home, const char *from,
-                             const char *slug, struct error *e)
+enum error_code publish_undo(struct store *s, const char *id, const char *home,
+                             const char *from, const char *slug,
+                             struct error *e)
 {
     struct conn *c = db_write(s->db, false, e);
     struct stmt *q;

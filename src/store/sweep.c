@@ -15,11 +15,11 @@
 #include "store/internal.h"
 
 enum {
-    SWEEP_EVERY_MS = 60 * 1000,  /* between two sweeps */
-    SWEEP_BUDGET_MS = 1000,      /* that one may take */
-    SWEEP_STEP = 100,            /* sessions looked at in one sweep */
-    SILENT_MS = 3000,            /* a live session shows itself sooner */
-    ORPHAN_GRACE_MS = 60 * 1000  /* a new home gets its lock well before */
+    SWEEP_EVERY_MS = 60 * 1000, /* between two sweeps */
+    SWEEP_BUDGET_MS = 1000,     /* that one may take */
+    SWEEP_STEP = 100,           /* sessions looked at in one sweep */
+    SILENT_MS = 3000,           /* a live session shows itself sooner */
+    ORPHAN_GRACE_MS = 60 * 1000 /* a new home gets its lock well before */
 };
 
 int64_t store_now(void)
@@ -140,8 +140,7 @@ static void remove_orphans(struct store *s, int64_t deadline)
 
 static void forget_ended(struct store *s)
 {
-    int64_t keep =
-        (int64_t)config_number(s->config, OPT_PROGRESS_KEEP) * 1000;
+    int64_t keep = (int64_t)config_number(s->config, OPT_PROGRESS_KEEP) * 1000;
     struct error e;
     struct conn *c = db_write(s->db, true, &e);
     struct stmt *q;
@@ -168,9 +167,9 @@ void store_sweep(struct store *s, bool force)
     int64_t due = atomic_load(&s->next_sweep);
     struct error e;
 
-    if (!force && (now < due || !atomic_compare_exchange_strong(
-                                    &s->next_sweep, &due,
-                                    now + SWEEP_EVERY_MS)))
+    if (!force &&
+        (now < due || !atomic_compare_exchange_strong(&s->next_sweep, &due,
+                                                      now + SWEEP_EVERY_MS)))
         return;
     if (!take_lease(s, force))
         return;

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -25,14 +24,6 @@ enum {
     WRITEBACK_STEP = 8 * 1024 * 1024, /* bytes handed to the disk at once */
     SAME_NAME_MAX = 1000              /* numbered names in a directory */
 };
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static uint64_t limit(const struct upload *u, enum option_id id)
 {
@@ -81,34 +72,6 @@ static enum error_code make_home(struct upload *u, struct error *e)
     return ERR_NONE;
 }
 
-static enum error_code insert_row(struct upload *u, struct error *e)
-{
-    struct conn *c = db_write(u->store->db, true, e);
-    struct stmt *q;
-    int rows;
-    enum error_code code;
-
-    if (!c)
-        return e->code;
-    q = db_statement(c, SQL_UPLOAD_INSERT);
-    stmt_text(q, ":id", u->id);
-    stmt_text(q, ":home", u->home);
-    stmt_text(q, ":state", "receiving");
-    stmt_int(q, ":resumable", 0);
-    if (u->announced != UPLOAD_SIZE_UNKNOWN)
-        stmt_int(q, ":total", (int64_t)u->announced);
-    stmt_int(q, ":received", 0);
-    stmt_int(q, ":now", store_now());
-    rows = stmt_run(q);
-    code = db_end(c, true, e);
-    if (code != ERR_NONE)
-        return code;
-    u->has_row = rows == 1;
-    return rows == 1 ? ERR_NONE
-                     : error_set(e, ERR_ID_IN_USE,
-                                 "An upload with this id exists already.");
-}
-
 static struct file *new_file(struct upload *u, struct error *e)
 {
     struct file *f = arena_alloc(u->arena, sizeof *f);
@@ -137,37 +100,68 @@ static enum error_code make_directory(struct upload *u, struct error *e)
     f->type = "inode/directory";
     f->path = f->id;
     u->directory = f;
-    u->directory_dir =
-        disk_make_dir(u->home_dir, f->id, PUBLIC_DIR_MODE, false, e);
+    u->directory_dir = disk_make_dir(u->home_dir, f->id, PUBLIC_DIR_MODE, false,
+                                     e);
     return u->directory_dir < 0 ? e->code : ERR_NONE;
+}
+
+/* Home, lock and id; no row yet. */
+static enum error_code settle(struct store *s, const struct upload_spec *spec,
+                              struct upload *u, struct error *e)
+{
+    enum error_code code = check_request(s, spec->total, e);
+    const char *id = u->home;
+
+    if (code == ERR_NONE)
+        code = make_home(u, e);
+    if (code != ERR_NONE)
+        return code;
+    if (spec->id)
+        id = spec->id;
+    memcpy(u->id, id, strlen(id) + 1);
+    return spec->directory ? make_directory(u, e) : ERR_NONE;
 }
 
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e)
 {
-    struct upload *u = arena_alloc(spec->arena, sizeof *u);
+    struct upload *u = session_new(s, spec->arena, spec->total, e);
     enum error_code code;
 
     *out = NULL;
     if (!u)
-        return error_set(e, ERR_MEMORY, "No memory for an upload.");
-    u->store = s;
-    u->arena = spec->arena;
-    u->announced = spec->total;
-    u->home_dir = u->directory_dir = u->fd = -1;
-    u->checked_at = u->shown_at = monotonic_ms();
-    code = check_request(s, spec->total, e);
-    if (code == ERR_NONE)
-        code = make_home(u, e);
-    if (code == ERR_NONE) {
-        const char *id = spec->id ? spec->id : u->home;
-
-        memcpy(u->id, id, strlen(id) + 1);
-        if (spec->id)
-            code = insert_row(u, e);
+        return e->code;
+    code = settle(s, spec, u, e);
+    if (code == ERR_NONE && spec->id)
+        code = session_insert(u, e);
+    if (code != ERR_NONE) {
+        upload_discard(u, e);
+        return code;
     }
-    if (code == ERR_NONE && spec->directory)
-        code = make_directory(u, e);
+    *out = u;
+    return ERR_NONE;
+}
+
+enum error_code upload_create(struct store *s, const struct upload_spec *spec,
+                              const char *name, const char *type,
+                              struct upload **out, struct error *e)
+{
+    struct upload *u = session_new(s, spec->arena, spec->total, e);
+    enum error_code code;
+
+    *out = NULL;
+    if (!u)
+        return e->code;
+    code = settle(s, spec, u, e);
+    if (code == ERR_NONE)
+        code = upload_begin_file(u, name, type, spec->total, e);
+    if (code == ERR_NONE && s->power)
+        code = disk_sync_tree(u->home_dir, e);
+    if (code == ERR_NONE && s->power)
+        code = disk_sync_dir(s->incoming, e);
+    u->resumable = true;
+    if (code == ERR_NONE)
+        code = session_insert(u, e);
     if (code != ERR_NONE) {
         upload_discard(u, e);
         return code;
@@ -179,6 +173,11 @@ enum error_code upload_open(struct store *s, const struct upload_spec *spec,
 const char *upload_id(const struct upload *u)
 {
     return u->id;
+}
+
+uint64_t upload_received(const struct upload *u)
+{
+    return u->received;
 }
 
 static enum error_code check_size(struct upload *u, uint64_t size,
@@ -248,8 +247,8 @@ static enum error_code create_numbered(struct upload *u, int dir,
             return e->code;
         filename_numbered(wanted, n, base);
     }
-    f->name = arena_printf(u->arena, "%.*s%s", (int)(wanted - f->name),
-                           f->name, base);
+    f->name = arena_printf(u->arena, "%.*s%s", (int)(wanted - f->name), f->name,
+                           base);
     return f->name ? ERR_NONE
                    : error_set(e, ERR_MEMORY, "No memory for another file.");
 }
@@ -403,25 +402,6 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
     return code;
 }
 
-/* Write progress and learn of a cancel in one statement. */
-static enum error_code show_progress(struct upload *u, bool *alive,
-                                     struct error *e)
-{
-    struct conn *c = db_write(u->store->db, true, e);
-    struct stmt *q;
-
-    if (!c)
-        return e->code;
-    q = db_statement(c, SQL_UPLOAD_CHECKPOINT);
-    stmt_text(q, ":id", u->id);
-    stmt_int(q, ":received", (int64_t)u->received);
-    stmt_int(q, ":expected", (int64_t)u->shown);
-    stmt_int(q, ":now", store_now());
-    *alive = stmt_run(q) == 1;
-    u->shown = u->received;
-    return db_end(c, true, e);
-}
-
 static enum error_code read_state(struct upload *u, bool *alive,
                                   struct error *e)
 {
@@ -438,7 +418,7 @@ static enum error_code read_state(struct upload *u, bool *alive,
 
 enum error_code upload_check(struct upload *u, struct error *e)
 {
-    int64_t now = monotonic_ms();
+    int64_t now = session_clock();
     bool alive = true;
     enum error_code code;
 
@@ -447,24 +427,13 @@ enum error_code upload_check(struct upload *u, struct error *e)
     u->checked_at = now;
     if (now - u->shown_at >= UPLOAD_PROGRESS_MS) {
         u->shown_at = now;
-        code = show_progress(u, &alive, e);
+        code = session_checkpoint(u, &alive, e);
     } else {
         code = read_state(u, &alive, e);
     }
     if (code == ERR_NONE && !alive)
         code = error_set(e, ERR_CANCELLED, "The upload was cancelled.");
     return code;
-}
-
-static void close_all(struct upload *u)
-{
-    if (u->fd >= 0)
-        close(u->fd);
-    if (u->directory_dir >= 0)
-        close(u->directory_dir);
-    if (u->home_dir >= 0)
-        close(u->home_dir);
-    u->fd = u->directory_dir = u->home_dir = -1;
 }
 
 enum error_code upload_finish(struct upload *u, const char *metadata,
@@ -481,7 +450,7 @@ enum error_code upload_finish(struct upload *u, const char *metadata,
     } else {
         *files = u->files;
     }
-    close_all(u);
+    session_close(u);
     return ERR_NONE;
 }
 
@@ -492,7 +461,7 @@ void upload_discard(struct upload *u, const struct error *why)
     if (u->home_dir >= 0 &&
         disk_remove_tree(u->store->incoming, u->home, &e) != ERR_NONE)
         log_failure(LOG_WARNING, &e);
-    close_all(u);
+    session_close(u);
     if (u->has_row)
         (void)publish_undo(u->store, u->id, u->home, "receiving",
                            error_slug(why->code), &e);

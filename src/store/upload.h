@@ -12,6 +12,14 @@
  * its files or none. A session whose id the caller chose has a row from the
  * beginning, so that other processes see its progress and may cancel it; any
  * other session gets its row when it is published.
+ *
+ * A resumable session has one file and outlives the request and the process:
+ *
+ *   upload_create -> upload_append ... -> upload_suspend
+ *   upload_resume -> upload_append ... -> upload_end_file -> upload_finish
+ *
+ * What a checkpoint has acknowledged is never lost; what came after it is
+ * dropped by the next upload_resume.
  */
 #ifndef SLIPWAY_STORE_UPLOAD_H
 #define SLIPWAY_STORE_UPLOAD_H
@@ -32,6 +40,26 @@ struct upload_spec {
 /* ERR_REQUEST_TOO_LARGE, ERR_NO_SPACE, ERR_ID_IN_USE. */
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e);
+
+/* Begin a resumable session with its only file. When it returns ERR_NONE,
+ * session and file survive what the durability setting promises. Errors as of
+ * upload_open and upload_begin_file. */
+enum error_code upload_create(struct store *s, const struct upload_spec *spec,
+                              const char *name, const char *type,
+                              struct upload **out, struct error *e);
+
+/* Take up a resumable session where its last checkpoint left it.
+ * ERR_NOT_FOUND, ERR_BUSY if another request holds it, ERR_CANCELLED,
+ * ERR_FINISHED. */
+enum error_code upload_resume(struct store *s, struct arena *a, const char *id,
+                              struct upload **out, struct error *e);
+
+/* Acknowledge what a resumable session has received, and let go of it. The
+ * session is over for this thread in any case. */
+enum error_code upload_suspend(struct upload *u, struct error *e);
+
+/* Bytes received: the offset at which a resumable session goes on. */
+uint64_t upload_received(const struct upload *u);
 
 /* The id under which progress and cancel find it. */
 const char *upload_id(const struct upload *u);

@@ -114,10 +114,9 @@ static void add(struct upload *u, const char *name, const char *content)
 {
     struct error e;
 
-    assert_int_equal(
-        upload_begin_file(u, name, NULL, UPLOAD_SIZE_UNKNOWN, &e), ERR_NONE);
-    assert_int_equal(upload_append(u, content, strlen(content), &e),
+    assert_int_equal(upload_begin_file(u, name, NULL, UPLOAD_SIZE_UNKNOWN, &e),
                      ERR_NONE);
+    assert_int_equal(upload_append(u, content, strlen(content), &e), ERR_NONE);
     assert_int_equal(upload_end_file(u, &e), ERR_NONE);
 }
 
@@ -184,8 +183,8 @@ static void directory_is_one_entry(void **state)
     assert_string_equal(d->name, "photos");
     assert_int_equal(d->size, 6);
     assert_int_equal(d->count, 3);
-    assert_int_equal(
-        files_of_directory(f->store, f->arena, d->id, &inside, &e), ERR_NONE);
+    assert_int_equal(files_of_directory(f->store, f->arena, d->id, &inside, &e),
+                     ERR_NONE);
     assert_int_equal(inside.count, 3);
     assert_string_equal(inside.first->next->name, "photos/a.txt");
     assert_int_equal(file_delete(f->store, inside.first->id, &e), ERR_NONE);
@@ -193,8 +192,8 @@ static void directory_is_one_entry(void **state)
     assert_int_equal(d->count, 2);
     assert_int_equal(file_delete(f->store, d->id, &e), ERR_NONE);
     assert_int_equal(entries(f, "uploads"), 0);
-    assert_int_equal(
-        file_get(f->store, f->arena, inside.last->id, &d, &e), ERR_NOT_FOUND);
+    assert_int_equal(file_get(f->store, f->arena, inside.last->id, &d, &e),
+                     ERR_NOT_FOUND);
 }
 
 static void directory_refuses_file_as_parent(void **state)
@@ -204,9 +203,8 @@ static void directory_refuses_file_as_parent(void **state)
     struct error e;
 
     add(u, "a", "1");
-    assert_int_equal(
-        upload_begin_file(u, "a/b", NULL, UPLOAD_SIZE_UNKNOWN, &e),
-        ERR_BAD_NAME);
+    assert_int_equal(upload_begin_file(u, "a/b", NULL, UPLOAD_SIZE_UNKNOWN, &e),
+                     ERR_BAD_NAME);
     upload_discard(u, &e);
     assert_int_equal(entries(f, "data/incoming"), 0);
 }
@@ -236,14 +234,12 @@ static void chosen_id_is_used_once(void **state)
     struct upload *second;
     struct error e;
 
-    assert_int_equal(upload_open(f->store, &spec, &second, &e),
-                     ERR_ID_IN_USE);
+    assert_int_equal(upload_open(f->store, &spec, &second, &e), ERR_ID_IN_USE);
     assert_int_equal(entries(f, "data/incoming"), 1);
     assert_int_equal(state_of(f, "chosen-3"), UPLOAD_RECEIVING);
     add(u, "a", "1");
     finish(u);
-    assert_int_equal(upload_open(f->store, &spec, &second, &e),
-                     ERR_ID_IN_USE);
+    assert_int_equal(upload_open(f->store, &spec, &second, &e), ERR_ID_IN_USE);
 }
 
 /* The holder runs in a child process that notices the cancel. */
@@ -275,8 +271,7 @@ static void cancel_reaches_the_holder(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     assert_int_equal(upload_cancel(f->store, "chosen-4", &e), ERR_NONE);
-    assert_int_equal(upload_cancel(f->store, "no-such-id", &e),
-                     ERR_NOT_FOUND);
+    assert_int_equal(upload_cancel(f->store, "no-such-id", &e), ERR_NOT_FOUND);
     close(ready[0]);
     close(ready[1]);
 }
@@ -378,8 +373,7 @@ static void limits_are_named(void **state)
     assert_int_equal(upload_begin_file(u, "b.txt", NULL, 5, &e),
                      ERR_FILE_TOO_LARGE);
     assert_int_equal(
-        upload_begin_file(u, "b.txt", NULL, UPLOAD_SIZE_UNKNOWN, &e),
-        ERR_NONE);
+        upload_begin_file(u, "b.txt", NULL, UPLOAD_SIZE_UNKNOWN, &e), ERR_NONE);
     assert_int_equal(upload_append(u, "1234", 4, &e), ERR_NONE);
     assert_int_equal(upload_append(u, "5", 1, &e), ERR_FILE_TOO_LARGE);
     assert_string_equal(e.limit, "max_file_size");
@@ -503,8 +497,7 @@ static void make_orphan(const struct fixture *f, const char *name, int lock)
         assert_int_equal(flock(lock, LOCK_EX), 0);
     }
     (void)snprintf(path, sizeof path,
-                   "touch -d '1 hour ago' %s/data/incoming/%s", f->root,
-                   name);
+                   "touch -d '1 hour ago' %s/data/incoming/%s", f->root, name);
     assert_int_equal(system(path), 0);
 }
 
@@ -524,6 +517,96 @@ static void sweep_removes_only_orphans(void **state)
     assert_int_equal(state_of(f, "chosen-8"), UPLOAD_RECEIVING);
     error_set(&e, ERR_TRUNCATED, "Cut.");
     upload_discard(u, &e);
+}
+
+static void put(struct upload *u, const char *text)
+{
+    struct error e;
+
+    assert_int_equal(upload_append(u, text, strlen(text), &e), ERR_NONE);
+}
+
+/* Two pauses, one of them the death of the process with bytes that were never
+ * acknowledged: same content, same digest as in one go. */
+static void resumes_where_acknowledged(void **state)
+{
+    struct fixture *f = *state;
+    struct upload_spec spec = {
+        .id = "resume-1", .total = 11, .arena = f->arena};
+    struct upload *u, *second;
+    struct file *whole, *resumed;
+    struct error e;
+    int status;
+
+    assert_int_equal(upload_create(f->store, &spec, "a.txt", NULL, &u, &e),
+                     ERR_NONE);
+    put(u, "hello");
+    assert_int_equal(upload_resume(f->store, f->arena, "resume-1", &second, &e),
+                     ERR_BUSY);
+    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
+    if (fork() == 0) {
+        struct fixture mine = *f;
+
+        store_open(f->config, &mine.store, &e);
+        upload_resume(mine.store, f->arena, "resume-1", &u, &e);
+        put(u, "lost");
+        raise(SIGKILL);
+    }
+    wait(&status);
+    store_sweep(f->store, true);
+    assert_int_equal(state_of(f, "resume-1"), UPLOAD_RECEIVING);
+    assert_int_equal(upload_resume(f->store, f->arena, "resume-1", &u, &e),
+                     ERR_NONE);
+    assert_int_equal(upload_received(u), 5);
+    put(u, " world");
+    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
+    resumed = finish(u);
+    assert_int_equal(resumed->size, 11);
+    u = begin(f, NULL, false);
+    add(u, "a.txt", "hello world");
+    whole = finish(u);
+    assert_memory_equal(whole->sha256, resumed->sha256, DIGEST_SIZE);
+    assert_int_equal(upload_resume(f->store, f->arena, "resume-1", &u, &e),
+                     ERR_FINISHED);
+}
+
+static void paused_upload_can_be_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct upload_spec spec = {
+        .id = "resume-2", .total = UPLOAD_SIZE_UNKNOWN, .arena = f->arena};
+    struct upload *u;
+    struct error e;
+
+    assert_int_equal(upload_create(f->store, &spec, "a.txt", NULL, &u, &e),
+                     ERR_NONE);
+    put(u, "hello");
+    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
+    assert_int_equal(entries(f, "data/incoming"), 1);
+    assert_int_equal(upload_cancel(f->store, "resume-2", &e), ERR_NONE);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+    assert_int_equal(upload_resume(f->store, f->arena, "resume-2", &u, &e),
+                     ERR_CANCELLED);
+}
+
+static void missing_bytes_are_damage(void **state)
+{
+    struct fixture *f = *state;
+    struct upload_spec spec = {
+        .id = "resume-3", .total = UPLOAD_SIZE_UNKNOWN, .arena = f->arena};
+    struct upload *u;
+    struct error e;
+    char path[256];
+
+    assert_int_equal(upload_create(f->store, &spec, "a.txt", NULL, &u, &e),
+                     ERR_NONE);
+    put(u, "hello");
+    (void)snprintf(path, sizeof path, "%s/data/incoming/%s/%s/a.txt", f->root,
+                   u->home, u->current->id);
+    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
+    assert_int_equal(truncate(path, 4), 0);
+    assert_int_equal(upload_resume(f->store, f->arena, "resume-3", &u, &e),
+                     ERR_IO);
 }
 
 static void sql_in_file(const struct fixture *f, const char *sql)
@@ -621,8 +704,8 @@ static void remove_one_of_a_directory(struct fixture *f)
     add(u, "d/a", "1");
     add(u, "d/b", "2");
     d = finish(u);
-    assert_int_equal(
-        files_of_directory(f->store, f->arena, d->id, &inside, &e), ERR_NONE);
+    assert_int_equal(files_of_directory(f->store, f->arena, d->id, &inside, &e),
+                     ERR_NONE);
     assert_int_equal(file_delete(f->store, inside.first->id, &e), ERR_NONE);
 }
 
@@ -637,6 +720,8 @@ static void every_statement_runs(void **state)
     undoes_half_published(state);
     pages_filter_and_order(state);
     finish_one(f, "chosen-1");
+    assert_int_equal(upload_resume(f->store, f->arena, "chosen-1", &u, &e),
+                     ERR_NOT_FOUND);
     assert_int_equal(state_of(f, "chosen-1"), UPLOAD_STORED);
     remove_one_of_a_directory(f);
     u = begin(f, "chosen-9", false);
@@ -674,6 +759,9 @@ int main(void)
         STORE_TEST(download_survives_delete),
         STORE_TEST(symlink_is_not_followed),
         STORE_TEST(sweep_removes_only_orphans),
+        STORE_TEST(resumes_where_acknowledged),
+        STORE_TEST(paused_upload_can_be_cancelled),
+        STORE_TEST(missing_bytes_are_damage),
         STORE_TEST(newer_schema_is_refused),
         STORE_TEST(damage_is_reported),
         cmocka_unit_test(digest_survives_a_pause),
