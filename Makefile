@@ -70,9 +70,10 @@ $(BUILD)/unit/%: tests/unit/%.c $(PARTS)
 -include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d)
 
 # The HTTP cases without a network.
-$(BUILD)/http_memory: tests/http/memory.c $(PARTS)
-	@echo CC $<
-	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(PARTS) $(LDLIBS)
+$(BUILD)/http_memory: $(wildcard tests/http/*.[ch]) $(PARTS)
+	@echo CC $@
+	@$(CC) $(filter-out -MMD -MP,$(CPPFLAGS)) -Itests/http $(CFLAGS) \
+		$(LDFLAGS) -o $@ $(filter-out %.h,$^) $(LDLIBS)
 
 unit: $(UNIT_PROGRAMS) $(BUILD)/http_memory
 

@@ -34,6 +34,11 @@ function sizeText(bytes) {
   return `${value.toLocaleString('en', { maximumFractionDigits })} ${units[unit]}`;
 }
 
+function dateText(date) {
+  const style = { dateStyle: 'medium', timeStyle: 'short' };
+  return new Date(date).toLocaleString(undefined, style);
+}
+
 // --- Problems ---
 
 // members: title, detail, remedy, limit and limit_value of RFC 9457.
@@ -118,8 +123,8 @@ function refusal({ file, isFolder }, limits) {
   if (over('max_file_size')) return because('File too large', 'max_file_size');
   if (over('max_request_size')) return because('File too large', 'max_request_size');
   if (file.size < limits.min_file_size) return because('File too small', 'min_file_size');
-  if (!nameAccepted(limits.accept ?? '', file.name)) return because('File type not accepted', 'accept');
-  return null;
+  if (nameAccepted(limits.accept ?? '', file.name)) return null;
+  return because('File type not accepted', 'accept');
 }
 
 // --- Transfers ---
@@ -186,7 +191,7 @@ function succeed(transfer, files) {
 // perhaps only in a moment.
 async function findOutcome(transfer, xhr) {
   let outcome = null;
-  for (let i = 0; i < OUTCOME_TRIES && (!outcome || outcome.state === 'receiving'); i++) {
+  for (let i = 0; i === 0 || (i < OUTCOME_TRIES && outcome?.state === 'receiving'); i++) {
     if (i > 0) await pause(OUTCOME_STEP_MS);
     outcome = await call(api(`progress/${transfer.id}`)).catch(() => null);
     if (transfer.xhr !== xhr || transfer.state === 'cancelling') return;
@@ -194,7 +199,7 @@ async function findOutcome(transfer, xhr) {
   if (outcome?.state === 'stored') return succeed(transfer, outcome.files);
   const detail = outcome?.state === 'failed' && outcome.error !== 'client-gone'
     ? `The server refused it: ${outcome.error.replaceAll('-', ' ')}.`
-    : 'The connection ended before the file was stored.';
+    : 'The connection ended before the server answered.';
   fail(transfer, new Problem({ title: 'Not stored', detail }));
 }
 
@@ -346,10 +351,9 @@ function makeStored(file) {
   const set = (name, members) => Object.assign(row.querySelector(name), members);
   const { name, created, download, metadata } = file;
   const count = file.directory ? `${file.count} files, ` : '';
-  const date = new Date(created).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
   set('.name', { textContent: name, href: file.url });
   set('.size', { textContent: count + sizeText(file.size) });
-  set('time', { textContent: date, dateTime: created });
+  set('time', { textContent: dateText(created), dateTime: created });
   set('.note', { textContent: [metadata?.note ?? []].flat().join(', ') });
   set('.download', { href: download ?? '', hidden: !download, ariaLabel: `Download ${name}` });
   confirmTwice(row.querySelector('.delete'), name, () => deleteFile(file, row));

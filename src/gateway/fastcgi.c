@@ -39,7 +39,7 @@ struct server {
     pthread_cond_t turn;   /* the place of the accepting worker is free */
     pthread_cond_t left;   /* a thread has left */
     bool accepting;        /* a worker is in poll and accept4 */
-    bool draining;         /* no more requests are taken */
+    bool drained;          /* told to leave, and no connection waits */
     unsigned threads;      /* that exist */
     unsigned idle;         /* that wait for work */
     atomic_bool stop;      /* bodies that still arrive are given up */
@@ -71,13 +71,13 @@ static bool take_place(struct server *s)
     pthread_mutex_lock(&s->mutex);
     s->idle++;
     stay = true;
-    while (s->accepting && !s->draining && stay)
+    while (s->accepting && !s->drained && stay)
         if (pthread_cond_timedwait(&s->turn, &s->mutex, &until) == ETIMEDOUT &&
             s->accepting) {
             stay = s->idle <= SPARE_THREADS;
             until.tv_sec += IDLE_SECONDS;
         }
-    stay = stay && !s->draining;
+    stay = stay && !s->drained;
     if (stay)
         s->accepting = true;
     else
@@ -87,18 +87,22 @@ static bool take_place(struct server *s)
 }
 
 /* Give the place on, making a thread for it if nobody else is idle. */
-static void leave_place(struct server *s)
+static void leave_place(struct server *s, bool drained)
 {
     pthread_mutex_lock(&s->mutex);
     s->accepting = false;
     s->idle--;
-    if (s->idle == 0 && !s->draining)
+    s->drained = s->drained || drained;
+    if (s->idle == 0 && !s->drained)
         spawn(s);
-    pthread_cond_signal(&s->turn);
+    if (drained)
+        pthread_cond_broadcast(&s->turn);
+    else
+        pthread_cond_signal(&s->turn);
     pthread_mutex_unlock(&s->mutex);
 }
 
-/* The next connection, or -1 when it is time to stop. */
+/* The next connection, or -1 when it is time to leave and none waits. */
 static int accept_next(struct server *s)
 {
     struct pollfd p[2] = {{.fd = s->listener, .events = POLLIN},
@@ -109,10 +113,10 @@ static int accept_next(struct server *s)
 
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             return -1;
-        if (p[1].revents)
-            return -1;
-        fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
+        fd = atomic_load(&s->stop)
+                 ? -1
+                 : accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0 || p[1].revents)
             return fd;
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
             errno == ENOBUFS) {
@@ -127,9 +131,9 @@ static void work(struct server *s, struct connection *c)
     while (take_place(s)) {
         int fd = accept_next(s);
 
-        leave_place(s);
+        leave_place(s, fd < 0);
         if (fd < 0)
-            continue;
+            break;
         connection_serve(c, s->app, fd);
         store_sweep(s->app->store, false);
     }
@@ -174,8 +178,19 @@ static bool executable_replaced(const struct executable *x)
            (now.st_ino != x->st.st_ino || now.st_dev != x->st.st_dev);
 }
 
-/* Until there is a reason to leave. */
-static void wait_for_end(const sigset_t *signals)
+static bool is_busy(struct server *s)
+{
+    bool busy;
+
+    pthread_mutex_lock(&s->mutex);
+    busy = s->threads > s->idle;
+    pthread_mutex_unlock(&s->mutex);
+    return busy;
+}
+
+/* Until there is a reason to leave: a signal, or a moment without requests
+ * after the executable was replaced. */
+static void wait_for_end(struct server *s, const sigset_t *signals)
 {
     const struct timespec watch = {WATCH_SECONDS, 0};
     struct executable x;
@@ -184,7 +199,7 @@ static void wait_for_end(const sigset_t *signals)
     executable_note(&x);
     do {
         sig = sigtimedwait(signals, NULL, &watch);
-        if (executable_replaced(&x)) {
+        if (sig < 0 && executable_replaced(&x) && !is_busy(s)) {
             log_write(LOG_INFO, "the executable was replaced; leaving");
             return;
         }
@@ -211,10 +226,6 @@ static bool await_threads(struct server *s, int seconds)
 
 static void drain(struct server *s)
 {
-    pthread_mutex_lock(&s->mutex);
-    s->draining = true;
-    pthread_cond_broadcast(&s->turn);
-    pthread_mutex_unlock(&s->mutex);
     close(s->wake[1]);
     if (await_threads(s, DRAIN_SECONDS))
         return;
@@ -261,7 +272,7 @@ enum error_code fastcgi_serve(struct app *app, int fd, struct error *e)
     pthread_mutex_lock(&s.mutex);
     spawn(&s);
     pthread_mutex_unlock(&s.mutex);
-    wait_for_end(&signals);
+    wait_for_end(&s, &signals);
     drain(&s);
     return ERR_NONE;
 }

@@ -37,8 +37,7 @@ static const char *match(const struct route *r, const char *path)
     size_t len = strlen(r->path);
 
     if (r->path[len - 1] == '/')
-        return strncmp(path, r->path, len) == 0 && path[len] ? path + len
-                                                             : NULL;
+        return strncmp(path, r->path, len) == 0 ? path + len : NULL;
     return strcmp(path, r->path) == 0 ? path + len : NULL;
 }
 

@@ -15,6 +15,7 @@
 #include "http/condition.h"
 #include "http/date.h"
 #include "http/disposition.h"
+#include "http/filename.h"
 #include "http/mediatype.h"
 #include "http/query.h"
 #include "http/range.h"
@@ -29,8 +30,8 @@ enum {
 
 /* What the caller asked for in the query. */
 struct wish {
-    bool is_inline;            /* ?disposition=inline */
-    char name[NAME_MAX_BYTES]; /* ?filename=, or "" */
+    bool is_inline;                    /* ?disposition=inline */
+    char name[FILENAME_MAX_BYTES + 1]; /* ?filename= cleaned, or "" */
 };
 
 static bool read_disposition(const struct request *req, struct wish *w)
@@ -46,13 +47,18 @@ static bool read_disposition(const struct request *req, struct wish *w)
 static enum error_code read_wish(const struct request *req, struct wish *w,
                                  struct error *e)
 {
+    char name[NAME_MAX_BYTES];
+    enum query_result named = query_get(req->query, "filename", name,
+                                        sizeof name);
+
     w->name[0] = '\0';
     if (!read_disposition(req, w))
         return error_set(e, ERR_BAD_REQUEST,
                          "disposition must be inline or attachment.");
-    if (query_get(req->query, "filename", w->name, sizeof w->name) == QUERY_BAD)
+    if (named == QUERY_BAD ||
+        (named == QUERY_FOUND && !filename_clean(name, w->name)))
         return error_set(e, ERR_BAD_REQUEST,
-                         "The query parameter filename is malformed.");
+                         "The query parameter filename is unusable.");
     return ERR_NONE;
 }
 

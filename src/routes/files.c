@@ -35,48 +35,68 @@ static enum error_code read_cursor(struct request *req, const char *value,
                         : error_set(e, ERR_MEMORY, "No memory for the list.");
 }
 
-static enum error_code read_parameter(struct request *req, const char *name,
-                                      const char *value, json_t *metadata,
-                                      struct file_filter *f, struct error *e)
+/* limit, cursor and name; each at most once. */
+static enum error_code read_plain(struct request *req, struct file_filter *f,
+                                  struct error *e)
 {
+    char value[VALUE_MAX];
+    enum query_result r;
     uint64_t number;
 
-    if (strcmp(name, "limit") == 0) {
-        if (!text_parse_u64(value, strlen(value), &number) || number < 1 ||
-            number > FILE_PAGE_MAX)
-            return bad(e, "limit", "a number from 1 to 1000");
+    r = query_get(req->query, "limit", value, sizeof value);
+    if (r == QUERY_FOUND && text_parse_u64(value, strlen(value), &number) &&
+        number >= 1 && number <= FILE_PAGE_MAX)
         f->limit = (unsigned)number;
-    } else if (strcmp(name, "cursor") == 0) {
-        return read_cursor(req, value, f, e);
-    } else if (strcmp(name, "name") == 0) {
+    else if (r != QUERY_ABSENT)
+        return bad(e, "limit", "one number from 1 to 1000");
+    r = query_get(req->query, "name", value, sizeof value);
+    if (r == QUERY_BAD)
+        return bad(e, "name", "one part of a file name");
+    if (r == QUERY_FOUND)
         f->name = arena_strdup(req->arena, value);
-    } else if (strncmp(name, "meta.", 5) == 0) {
+    r = query_get(req->query, "cursor", value, sizeof value);
+    if (r == QUERY_BAD)
+        return bad(e, "cursor", "the next of an earlier page");
+    return r == QUERY_FOUND ? read_cursor(req, value, f, e) : ERR_NONE;
+}
+
+/* All meta.KEY=VALUE as a JSON object; each key at most once. */
+static enum error_code read_metadata(struct request *req, json_t *metadata,
+                                     struct error *e)
+{
+    char name[VALUE_MAX], value[VALUE_MAX];
+    size_t pos = 0;
+
+    for (;;) {
+        switch (query_next(req->query, &pos, name, sizeof name, value,
+                           sizeof value)) {
+        case QUERY_ABSENT:
+            return ERR_NONE;
+        case QUERY_BAD:
+            return error_set(e, ERR_BAD_REQUEST, "The query is malformed.");
+        case QUERY_FOUND:
+            break;
+        }
+        if (strncmp(name, "meta.", 5) != 0)
+            continue;
+        if (json_object_get(metadata, name + 5))
+            return bad(e, "meta", "given once for each key");
         json_object_set_new(metadata, name + 5, json_string(value));
     }
-    return ERR_NONE;
 }
 
 static enum error_code read_filter(struct request *req, struct file_filter *f,
                                    struct error *e)
 {
     json_t *metadata = json_object();
-    char name[VALUE_MAX], value[VALUE_MAX];
-    enum error_code code = ERR_NONE;
-    size_t pos = 0;
+    enum error_code code;
     char *text;
 
     *f = (struct file_filter){
         .before_time = INT64_MAX, .before_id = "", .limit = PAGE_STANDARD};
-    while (code == ERR_NONE) {
-        enum query_result r = query_next(req->query, &pos, name, sizeof name,
-                                         value, sizeof value);
-
-        if (r == QUERY_ABSENT)
-            break;
-        code = r == QUERY_BAD
-                   ? error_set(e, ERR_BAD_REQUEST, "The query is malformed.")
-                   : read_parameter(req, name, value, metadata, f, e);
-    }
+    code = read_plain(req, f, e);
+    if (code == ERR_NONE)
+        code = read_metadata(req, metadata, e);
     text = json_dumps(metadata, JSON_COMPACT);
     f->metadata = text ? arena_strdup(req->arena, text) : NULL;
     free(text);
@@ -86,14 +106,22 @@ static enum error_code read_filter(struct request *req, struct file_filter *f,
     return code;
 }
 
-static json_t *next_cursor(const struct file_list *l, unsigned limit)
+/* The list holds one file more than the page if there is a further page: take
+ * it off and give the cursor. */
+static json_t *next_cursor(struct file_list *l, unsigned limit)
 {
     char cursor[CURSOR_MAX];
+    struct file *last = l->first;
 
-    if (l->count < limit)
+    if (l->count <= limit)
         return json_null();
+    while (last->next != l->last)
+        last = last->next;
+    last->next = NULL;
+    l->last = last;
+    l->count--;
     (void)snprintf(cursor, sizeof cursor, "%lld.%s",
-                   (long long)l->last->created_at, l->last->id);
+                   (long long)last->created_at, last->id);
     return json_string(cursor);
 }
 
@@ -104,22 +132,27 @@ enum error_code files_list(struct app *app, struct request *req,
     struct file_list list = {0};
     struct file_filter filter;
     enum error_code code = read_filter(req, &filter, e);
+    json_t *next;
 
     (void)rest;
-    if (code == ERR_NONE)
+    if (code == ERR_NONE) {
+        filter.limit++;
         code = files_page(app->store, req->arena, &filter, &list, e);
+    }
     if (code != ERR_NONE)
         return code;
+    next = next_cursor(&list, filter.limit - 1);
     response_header(res, "Vary", "Accept");
     response_header(res, "Cache-Control", "no-store");
     response_header(res, "X-Content-Type-Options", "nosniff");
     if (accept_form(request_header(req, "Accept"), FORM_TEXT) == FORM_TEXT) {
+        json_decref(next);
         render_urls(app, res, &list);
     } else {
         json_t *j = json_object();
 
         json_object_set_new(j, "files", render_files(app, req, &list, true));
-        json_object_set_new(j, "next", next_cursor(&list, filter.limit));
+        json_object_set_new(j, "next", next);
         render_json(res, j);
     }
     return ERR_NONE;

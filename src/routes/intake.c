@@ -106,6 +106,9 @@ enum error_code intake_choose(const struct request *req,
     }
     switch (query_get(req->query, "upload_id", value, sizeof value)) {
     case QUERY_FOUND:
+        if (header && strcmp(header, value) != 0)
+            return error_set(e, ERR_BAD_ID,
+                             "Query and header give different upload ids.");
         return intake_id(out, value, e);
     case QUERY_ABSENT:
         return header ? intake_id(out, header, e) : ERR_NONE;

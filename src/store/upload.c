@@ -48,13 +48,11 @@ static enum error_code check_request(struct store *s, uint64_t total,
                                      struct error *e)
 {
     uint64_t most = config_number(s->config, OPT_MAX_REQUEST_SIZE);
-    bool known = total != UPLOAD_SIZE_UNKNOWN;
 
-    if (most && known && total > most)
-        return error_limit(e, ERR_REQUEST_TOO_LARGE, "max_request_size", most,
-                           "A request may have at most %" PRIu64 " bytes.",
-                           most);
-    return check_space(s, known ? total : 0, e);
+    if (!most || total == UPLOAD_SIZE_UNKNOWN || total <= most)
+        return ERR_NONE;
+    return error_limit(e, ERR_REQUEST_TOO_LARGE, "max_request_size", most,
+                       "A request may have at most %" PRIu64 " bytes.", most);
 }
 
 /* Make incoming/<home> and lock it. */
@@ -304,6 +302,14 @@ static enum error_code create_file(struct upload *u, struct file *f,
                    : error_set(e, ERR_MEMORY, "No memory for another file.");
 }
 
+/* Bytes that the request announced and that have not come yet. */
+static uint64_t still_expected(const struct upload *u)
+{
+    if (u->announced == UPLOAD_SIZE_UNKNOWN || u->announced < u->received)
+        return 0;
+    return u->announced - u->received;
+}
+
 enum error_code upload_begin_file(struct upload *u, const char *name,
                                   const char *type, uint64_t size,
                                   struct error *e)
@@ -324,6 +330,8 @@ enum error_code upload_begin_file(struct upload *u, const char *name,
         code = check_type(u, f, e);
     if (code == ERR_NONE && size != UPLOAD_SIZE_UNKNOWN)
         code = check_size(u, size, f->name, e);
+    if (code == ERR_NONE)
+        code = check_space(u->store, still_expected(u), e);
     if (code == ERR_NONE)
         code = create_file(u, f, e);
     if (code != ERR_NONE)

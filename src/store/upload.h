@@ -37,7 +37,7 @@ struct upload_spec {
     struct arena *arena; /* the request's; the session lives in it */
 };
 
-/* ERR_REQUEST_TOO_LARGE, ERR_NO_SPACE, ERR_ID_IN_USE. */
+/* ERR_REQUEST_TOO_LARGE, ERR_ID_IN_USE. */
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e);
 

@@ -104,15 +104,21 @@ async function client(server, number, isOver) {
   }
 }
 
+function kill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+    counts.kills++;
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error; // dead already, and not yet waited for
+  }
+}
+
 async function killer(server, isOver) {
   while (!isOver()) {
     await sleep(below(560));
     const workers = server.workers();
     const doomed = chance() < 0.05 ? workers : workers.slice(below(workers.length)).slice(0, 1);
-    for (const pid of doomed) {
-      process.kill(pid, 'SIGKILL');
-      counts.kills++;
-    }
+    doomed.forEach(kill);
   }
 }
 
@@ -155,7 +161,7 @@ async function round(server, seconds) {
   const isOver = () => Date.now() >= end;
   const clients = Array.from({ length: CLIENTS }, (_, i) => client(server, i, isOver));
   await Promise.all([killer(server, isOver), ...clients]);
-  server.workers().forEach((pid) => { process.kill(pid, 'SIGKILL'); counts.kills++; });
+  server.workers().forEach(kill);
   await allUp(server);
   return check(server);
 }

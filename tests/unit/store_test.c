@@ -398,7 +398,11 @@ static void reserve_is_kept(void **state)
     close_store(f);
     open_store(f, "");
     spec.total = UINT64_MAX / 2;
-    assert_int_equal(upload_open(f->store, &spec, &u, &e), ERR_NO_SPACE);
+    assert_int_equal(upload_open(f->store, &spec, &u, &e), ERR_NONE);
+    assert_int_equal(
+        upload_begin_file(u, "a", NULL, UPLOAD_SIZE_UNKNOWN, &e),
+        ERR_NO_SPACE);
+    upload_discard(u, &e);
     assert_string_equal(e.limit, "min_free_space");
     assert_int_equal(entries(f, "data/incoming"), 0);
 }
