@@ -12,6 +12,8 @@
 const PARALLEL = 3;
 const PAGE_SIZE = 20;
 const CANCEL_WAIT_MS = 3000;
+const CANCEL_TRIES = 4;
+const CANCEL_STEP_MS = 250;
 const CONFIRM_MS = 6000;
 const OUTCOME_TRIES = 6;
 const OUTCOME_STEP_MS = 1000;
@@ -246,24 +248,37 @@ function enqueue(transfer) {
   sendNext();
 }
 
+// false if the upload is over already. One that the server has not met yet may
+// still be on its way there.
+async function tellCancel({ id }) {
+  for (let i = 1; ; i++) {
+    const signal = AbortSignal.timeout(CANCEL_WAIT_MS);
+    try {
+      await call(api(`cancel/${id}`), { method: 'POST', signal });
+      return true;
+    } catch ({ status }) {
+      if (status !== 404 || i === CANCEL_TRIES) return status !== 409;
+    }
+    await pause(CANCEL_STEP_MS);
+  }
+}
+
 // The server is told before the request is aborted, so that it knows a cancel
-// from a lost connection. An upload that is over already cannot be cancelled.
+// from a lost connection.
 async function cancel(transfer) {
   const { xhr, state } = transfer;
   if (state === 'waiting') queue.splice(queue.indexOf(transfer), 1);
   if (state === 'waiting') return end(transfer, 'cancelled');
   if (state === 'cancelling') return;
   setState(transfer, 'cancelling');
-  const signal = AbortSignal.timeout(CANCEL_WAIT_MS);
-  const isOver = await call(api(`cancel/${transfer.id}`), { method: 'POST', signal })
-    .then(() => false, ({ status }) => status === 409);
+  const isCancelled = await tellCancel(transfer);
   if (transfer.state !== 'cancelling') return;
-  if (isOver) {
-    setState(transfer, 'finishing');
-    if (xhr.readyState === XMLHttpRequest.DONE) findOutcome(transfer, xhr);
-  } else {
+  if (isCancelled) {
     xhr.abort();
     end(transfer, 'cancelled');
+  } else {
+    setState(transfer, 'finishing');
+    if (xhr.readyState === XMLHttpRequest.DONE) findOutcome(transfer, xhr);
   }
 }
 

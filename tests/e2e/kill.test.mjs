@@ -25,6 +25,7 @@ const SECONDS = Number(process.env.KILL_SECONDS ?? 40);
 const ROUNDS = 4; // each ends with a full check
 const KILLS = 100; // at least, in 40 s
 const CLIENTS = 4;
+const FETCHES = 2000;
 const bases = ['/slipway', '/second', '/third', '/fourth'];
 
 const seed = seedOf();
@@ -166,8 +167,10 @@ async function round(server, seconds) {
   return check(server);
 }
 
-async function fetchAll(server, files) {
-  const queue = [...files];
+// Over HTTP a sample is enough: all files were compared on disk.
+async function fetchSome(server, files) {
+  const step = Math.ceil(files.length / FETCHES);
+  const queue = files.filter((_, i) => i % step === 0);
   const fetcher = async () => {
     for (let file = queue.pop(); file; file = queue.pop()) {
       for (const target of [file.url, file.download].filter(Boolean)) {
@@ -196,7 +199,7 @@ for (const durability of ['process', 'power']) {
       t.diagnostic(`${counts.kills} kills, ${counts.answered} uploads answered, ${counts.lost} `
         + `not, ${acknowledged.size} files promised, ${rows.length} stored`);
     }
-    await fetchAll(server, acknowledged.values());
+    await fetchSome(server, [...acknowledged.values()]);
     assert.ok(counts.kills >= KILLS * share * SECONDS / 40, `only ${counts.kills} kills`);
     assert.ok(!fs.existsSync(path.join(server.dir, 'core')));
   });

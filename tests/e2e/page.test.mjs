@@ -142,9 +142,10 @@ test('two files go up and are listed, with links that work', () => withPage(asyn
 }));
 
 test('the page works by keyboard and takes dropped files', () => withPage(async (page) => {
+  const chooser = page.waitForEvent('filechooser', { timeout: 10000 });
+  await isShown(page.getByText('Nothing is stored yet.'));
   await page.getByLabel('Note').focus();
   await page.keyboard.press('Tab');
-  const chooser = page.waitForEvent('filechooser');
   await page.keyboard.press('Enter');
   await (await chooser).setFiles([payload('typed.txt', 'typed')]);
   await isShown(stored(page, 'typed.txt'));
@@ -202,8 +203,9 @@ test('three files at a time; cancelling makes room for the next', () => withPage
     await page.getByRole('button', { name: `Cancel ${name}` }).click();
   }
   await waitFor('all cancelled', async () => await inState(page, 'cancelled').count() === 5);
-  assert.deepEqual(filesBelow(server.incoming), []);
-}));
+  await waitFor('nothing to be left', () => filesBelow(server.incoming).length === 0);
+  assert.deepEqual(filesBelow(server.uploads), []);
+}, { refusals: true }));
 
 test('a file over the limit is not sent', () => withPage(async (page) => {
   const ids = uploadIds(page);

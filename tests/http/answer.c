@@ -92,7 +92,7 @@ static void check_framing(const struct answer *a, const char *method,
 {
     const char *length = header(a, "content-length");
     const char *type = header(a, "content-type");
-    bool bodiless = strcmp(method, "HEAD") == 0 || a->status == 304;
+    bool bodiless = (method && strcmp(method, "HEAD") == 0) || a->status == 304;
     uint64_t n;
 
     if (a->status < 200 || a->status > 599)
@@ -159,7 +159,7 @@ const char *answer_pick(const struct answer *a, struct arena *arena,
         return arena_printf(arena, "%" JSON_INTEGER_FORMAT,
                             json_integer_value(value));
     return json_is_string(value) ? arena_strdup(arena, json_string_value(value))
-                                 : "";
+                                 : NULL;
 }
 
 static bool matches(const char *text, const char *pattern)

@@ -32,7 +32,7 @@ void answer_free(struct answer *a);
 const char *answer_slug(const struct answer *a);
 
 /* What a `capture` entry names: a member of the JSON or, after "header:", a
- * header field. "" where there is none. The result lives in arena. */
+ * header field. NULL where there is none. The result lives in arena. */
 const char *answer_pick(const struct answer *a, struct arena *arena,
                         const char *from);
 

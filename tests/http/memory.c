@@ -151,6 +151,8 @@ static bool set_path(const struct scene *s, struct cgi *c,
     }
     info = query ? arena_strndup(s->arena, path, (size_t)(query - path))
                  : arena_strdup(s->arena, path);
+    if (!info)
+        return false;
     out = info;
     for (const char *p = info; *p; p++) {
         int high = *p == '%' ? hex_value(p[1]) : -1;
@@ -239,37 +241,51 @@ static bool serve(const struct scene *s, json_t *request, struct buf *raw)
     return true;
 }
 
+static void capture(const struct scene *s, const struct answer *a,
+                    json_t *wanted)
+{
+    const char *name;
+    json_t *from;
+
+    json_object_foreach(wanted, name, from)
+    {
+        const char *where = json_string_value(from);
+        const char *text = where ? answer_pick(a, s->arena, where) : NULL;
+
+        if (!text ||
+            json_object_set_new(s->captured, name, json_string(text)) != 0)
+            wrong_add(s->wrong, "nothing to capture as %s", name);
+    }
+}
+
+static void prepare_one(const struct scene *s, json_t *request)
+{
+    json_t *wanted = json_object_get(request, "status");
+    const char *method = json_string_value(json_object_get(request, "method"));
+    struct answer a;
+    struct buf raw;
+
+    buf_init(&raw, ANSWER_MAX);
+    if (serve(s, request, &raw)) {
+        answer_parse(&a, &raw, method, s->wrong);
+        if (!json_object_get(request, "cut") &&
+            (wanted ? !status_wanted(wanted, a.status) : a.status >= 400))
+            wrong_add(s->wrong, "set-up: status %d %.*s", a.status,
+                      (int)SHOWN_MAX, a.body);
+        capture(s, &a, json_object_get(request, "capture"));
+        answer_free(&a);
+    }
+    buf_free(&raw);
+}
+
 /* The requests before the one under test. */
 static bool prepare(const struct scene *s, const json_t *requests)
 {
-    size_t i, before = s->wrong->len;
-    json_t *request, *from;
-    const char *name;
+    size_t before = s->wrong->len;
+    json_t *request;
+    size_t i;
 
-    json_array_foreach(requests, i, request)
-    {
-        json_t *wanted = json_object_get(request, "status");
-        struct answer a;
-        struct buf raw;
-
-        buf_init(&raw, ANSWER_MAX);
-        if (serve(s, request, &raw)) {
-            answer_parse(&a, &raw,
-                         json_string_value(json_object_get(request, "method")),
-                         s->wrong);
-            if (!json_object_get(request, "cut") &&
-                (wanted ? !status_wanted(wanted, a.status) : a.status >= 400))
-                wrong_add(s->wrong, "set-up %zu: status %d %.*s", i, a.status,
-                          SHOWN_MAX, a.body);
-            json_object_foreach(json_object_get(request, "capture"), name, from)
-                json_object_set_new(
-                    s->captured, name,
-                    json_string(
-                        answer_pick(&a, s->arena, json_string_value(from))));
-            answer_free(&a);
-        }
-        buf_free(&raw);
-    }
+    json_array_foreach(requests, i, request) prepare_one(s, request);
     return s->wrong->len == before;
 }
 
@@ -379,7 +395,7 @@ static void print_failure(const char *name, size_t piece,
     for (size_t i = 0; i < wrong->len; i++) {
         unsigned char c = (unsigned char)wrong->data[i];
 
-        if (c >= 0x20 && c != 0x7F)
+        if (c >= 0x20 && c < 0x7F)
             putchar(c);
         else
             printf("\\x%02x", c);
