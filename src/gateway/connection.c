@@ -27,7 +27,7 @@
 enum {
     BUFFER_SIZE = 64 * 1024,
     BUFFER_ALIGN = 4096, /* the kernel copies whole pages faster */
-    ROLE_RESPONDER = 1 /* FCGI_RESPONDER of the FastCGI specification */
+    ROLE_RESPONDER = 1   /* FCGI_RESPONDER of the FastCGI specification */
 };
 
 struct connection {
@@ -85,8 +85,7 @@ static size_t take(FCGX_Stream *in, char *out, size_t cap)
     const unsigned char *before = in->rdNext;
     size_t ready;
 
-    if (in->rdNext == in->stop &&
-        FCGX_UnGetChar(FCGX_GetChar(in), in) == EOF) {
+    if (in->rdNext == in->stop && FCGX_UnGetChar(FCGX_GetChar(in), in) == EOF) {
         if (FCGX_GetError(in) == EAGAIN && in->rdNext == before) {
             in->FCGI_errno = 0;
             in->isClosed = 0;

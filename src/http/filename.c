@@ -221,7 +221,7 @@ static void replace_unsafe(char *s)
     char *out = s;
 
     while (*s != '\0') {
-        utf8proc_int32_t c = *s;
+        utf8proc_int32_t c = (unsigned char)*s;
         utf8proc_ssize_t n = 1;
         bool unsafe;
 

@@ -221,24 +221,25 @@ static enum condition_result check_conditions(const struct request *req,
     return condition_check(&c, etag, f->created_at / 1000, true);
 }
 
-/* The id is what comes before a slash; the name after it is decoration. */
-static enum error_code find_file(struct app *app, struct request *req,
-                                 const char *rest, struct file **f,
-                                 struct error *e)
+/* The id is what comes before a slash; the name after it is decoration. NULL
+ * and e if there is no such file. */
+static struct file *find_file(struct app *app, struct request *req,
+                              const char *rest, struct error *e)
 {
-    size_t len = strcspn(rest, "/");
-    char *id = arena_strndup(req->arena, rest, len);
-    enum error_code code;
+    char *id = arena_strndup(req->arena, rest, strcspn(rest, "/"));
+    struct file *f;
 
-    if (!id)
-        return error_set(e, ERR_MEMORY, "No memory for a download.");
-    code = file_get(app->store, req->arena, id, f, e);
-    if (code == ERR_NONE && (*f)->is_directory)
-        code = error_set(e, ERR_BAD_REQUEST,
-                         "This is a directory upload; its files are listed "
-                         "at files/%s.",
-                         id);
-    return code;
+    if (!id) {
+        error_set(e, ERR_MEMORY, "No memory for a download.");
+        return NULL;
+    }
+    f = file_get(app->store, req->arena, id, e);
+    if (!f || !f->is_directory)
+        return f;
+    error_set(e, ERR_BAD_REQUEST,
+              "This is a directory upload; its files are listed at files/%s.",
+              id);
+    return NULL;
 }
 
 enum error_code download_get(struct app *app, struct request *req,
@@ -246,14 +247,14 @@ enum error_code download_get(struct app *app, struct request *req,
                              struct error *e)
 {
     char etag[ETAG_MAX];
-    struct wish wish;
+    struct wish wish = {0};
     struct file *f;
-    enum error_code code = read_wish(req, &wish, e);
 
-    if (code == ERR_NONE)
-        code = find_file(app, req, rest, &f, e);
-    if (code != ERR_NONE)
-        return code;
+    if (read_wish(req, &wish, e) != ERR_NONE)
+        return e->code;
+    f = find_file(app, req, rest, e);
+    if (!f)
+        return e->code;
     make_etag(etag, f);
     switch (check_conditions(req, f, etag)) {
     case CONDITION_FAILED:

@@ -163,11 +163,13 @@ enum error_code files_get(struct app *app, struct request *req,
                           struct error *e)
 {
     struct file_list inside = {0};
-    struct file *f;
-    enum error_code code = file_get(app->store, req->arena, rest, &f, e);
+    struct file *f = file_get(app->store, req->arena, rest, e);
+    enum error_code code = ERR_NONE;
     json_t *j;
 
-    if (code == ERR_NONE && f->is_directory)
+    if (!f)
+        return e->code;
+    if (f->is_directory)
         code = files_of_directory(app->store, req->arena, f->id, &inside, e);
     if (code != ERR_NONE)
         return code;

@@ -52,31 +52,32 @@ static struct file *file_from_row(struct stmt *row, struct arena *a)
     return f->mount && f->path && f->name && f->type && f->metadata ? f : NULL;
 }
 
-enum error_code file_get(struct store *s, struct arena *a, const char *id,
-                         struct file **out, struct error *e)
+struct file *file_get(struct store *s, struct arena *a, const char *id,
+                      struct error *e)
 {
-    struct conn *c;
+    struct conn *c = NULL;
+    struct file *f = NULL;
     struct stmt *q;
     bool found;
-    enum error_code code;
 
-    *out = NULL;
     if (!id_is_generated(id))
-        return error_set(e, ERR_NOT_FOUND, "There is no file with this id.");
-    c = db_read(s->db, e);
+        error_set(e, ERR_NOT_FOUND, "There is no file with this id.");
+    else
+        c = db_read(s->db, e);
     if (!c)
-        return e->code;
+        return NULL;
     q = db_statement(c, SQL_FILE_GET);
     stmt_text(q, ":id", id);
     found = stmt_step(q);
     if (found)
-        *out = file_from_row(q, a);
-    code = db_end(c, true, e);
-    if (code != ERR_NONE)
-        return code;
+        f = file_from_row(q, a);
+    if (db_end(c, true, e) != ERR_NONE)
+        return NULL;
     if (!found)
-        return error_set(e, ERR_NOT_FOUND, "There is no file with this id.");
-    return *out ? ERR_NONE : error_set(e, ERR_MEMORY, "No memory for a file.");
+        error_set(e, ERR_NOT_FOUND, "There is no file with this id.");
+    else if (!f)
+        error_set(e, ERR_MEMORY, "No memory for a file.");
+    return f;
 }
 
 /* Take all rows of q and end the borrowing. */
@@ -263,9 +264,8 @@ enum error_code file_delete(struct store *s, const char *id, struct error *e)
 
     if (!a)
         return error_set(e, ERR_MEMORY, "No memory to delete a file.");
-    code = file_get(s, a, id, &f, e);
-    if (code == ERR_NONE)
-        code = mark_deleting(s, f, e);
+    f = file_get(s, a, id, e);
+    code = f ? mark_deleting(s, f, e) : e->code;
     if (code == ERR_NONE)
         code = purge_deleted(s, e);
     arena_free(a);

@@ -42,9 +42,9 @@ struct file_list {
 
 void file_list_append(struct file_list *l, struct file *f);
 
-/* The stored file id, in the arena; ERR_NOT_FOUND. */
-enum error_code file_get(struct store *s, struct arena *a, const char *id,
-                         struct file **out, struct error *e);
+/* The stored file id, in the arena. NULL and e, ERR_NOT_FOUND among others. */
+struct file *file_get(struct store *s, struct arena *a, const char *id,
+                      struct error *e);
 
 enum { FILE_PAGE_MAX = 1000 };
 

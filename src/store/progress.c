@@ -108,7 +108,7 @@ bool home_reclaim(struct store *s, const char *home)
 enum error_code progress_get(struct store *s, struct arena *a, const char *id,
                              struct progress *out, struct error *e)
 {
-    struct session_row row;
+    struct session_row row = {0};
     enum error_code code;
 
     memset(out, 0, sizeof *out);
@@ -163,8 +163,8 @@ static void await_holder(struct store *s, const char *home)
 enum error_code upload_cancel(struct store *s, const char *id, struct error *e)
 {
     struct arena *a = arena_new(64 * 1024);
-    struct progress p;
-    struct session_row row;
+    struct progress p = {0};
+    struct session_row row = {0};
     bool done = false;
     enum error_code code;
 

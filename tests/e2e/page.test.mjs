@@ -3,6 +3,8 @@
 // throws, or does against its policy fails the test it happens in.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
@@ -16,8 +18,10 @@ const everything = { 'access.anonymous': 'upload download list delete' };
 let browser;
 let server;
 let limited;
+let scratch;
 
 before(async () => {
+  scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-page-'));
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -31,11 +35,19 @@ after(async () => {
   await browser?.close();
   await server?.stop();
   await limited?.stop();
+  fs.rmSync(scratch, { recursive: true, force: true });
 });
 
 const payload = (name, content) =>
   ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) });
-const filled = (name, size) => ({ ...payload(name, ''), buffer: Buffer.alloc(size, 'x') });
+// A file on disk: the browser reads it itself, as it does for a person.
+function filled(name, size) {
+  const file = path.join(scratch, name);
+  fs.writeFileSync(file, '');
+  fs.truncateSync(file, size);
+  return file;
+}
+
 const row = (page, name) => page.locator('#transfers .row', { hasText: name });
 const stored = (page, name) => page.locator('#stored .row', { hasText: name });
 const inState = (page, state) => page.locator(`#transfers [data-state=${state}]`);
@@ -47,7 +59,9 @@ async function list(on, query) {
 }
 
 async function removeAll(on) {
-  for (const file of await list(on, 'limit=1000')) await on.request({ method: 'DELETE', path: file.delete });
+  for (const file of await list(on, 'limit=1000')) {
+    await on.request({ method: 'DELETE', path: file.delete });
+  }
 }
 
 // The complaints of a page. Chromium also logs every refused request; those
@@ -86,11 +100,11 @@ async function withPage(act, { on = server, refusals = false, script = true, ...
   }
 }
 
-async function throttle(page, bytesPerSecond) {
+async function slowDown(page, { uploadThroughput = -1, latency = 0 }) {
   const session = await page.context().newCDPSession(page);
   await session.send('Network.enable');
   await session.send('Network.emulateNetworkConditions', {
-    offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytesPerSecond,
+    offline: false, latency, downloadThroughput: -1, uploadThroughput,
   });
 }
 
@@ -167,10 +181,22 @@ test('the page works by keyboard and takes dropped files', () => withPage(async 
   assert.equal(await page.locator('#transfers-part').isVisible(), false);
 }));
 
+test('a sent file is finishing, below 100 %, until the answer comes', () =>
+  withPage(async (page) => {
+    await slowDown(page, { latency: 1500 });
+    await page.setInputFiles('#files', [payload('sent.txt', 'sent')]);
+    await isShown(inState(page, 'finishing'));
+    const bar = page.getByRole('progressbar', { name: 'Progress of sent.txt' });
+    assert.equal(await bar.evaluate((e) => e.value), 0.99);
+    assert.equal(await row(page, 'sent.txt').locator('.state').textContent(), 'Finishing…');
+    await isShown(inState(page, 'stored'));
+    assert.equal(await bar.evaluate((e) => e.value), 1);
+  }));
+
 test('a file is cancelled while it is being sent, and nothing of it stays', () =>
   withPage(async (page) => {
     const ids = uploadIds(page);
-    await throttle(page, 256 * 1024);
+    await slowDown(page, { uploadThroughput: 256 * 1024 });
     await page.setInputFiles('#files', [filled('large.bin', 24 * MIB)]);
     await waitFor('bytes to arrive', async () => (await progress(server, ids[0])).loaded > 0);
     assert.equal(filesBelow(server.incoming).length > 0, true);
@@ -189,7 +215,7 @@ test('a file is cancelled while it is being sent, and nothing of it stays', () =
   }));
 
 test('three files at a time; cancelling makes room for the next', () => withPage(async (page) => {
-  await throttle(page, 128 * 1024);
+  await slowDown(page, { uploadThroughput: 128 * 1024 });
   const names = ['a.bin', 'b.bin', 'c.bin', 'd.bin', 'e.bin'];
   await page.setInputFiles('#files', names.map((name) => filled(name, 8 * MIB)));
   await waitFor('a queue', async () => await inState(page, 'waiting').count() === 2);
@@ -302,7 +328,9 @@ test('the list comes in pages, newest first', () => withPage(async (page) => {
   await page.getByRole('button', { name: 'More' }).press('Enter');
   await isShown(stored(page, 'file-10.txt'));
   const names = await page.locator('#stored .name').allTextContents();
-  assert.deepEqual(names, Array.from({ length: 25 }, (_, i) => `file-${34 - i}.txt`));
+  const files = await list(server, 'limit=1000');
+  assert.deepEqual(names, files.map(({ name }) => name));
+  assert.equal(new Set(names).size, 25);
   assert.equal(await page.getByRole('button', { name: 'More' }).isVisible(), false);
 }));
 

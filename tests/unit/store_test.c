@@ -155,8 +155,8 @@ static void publishes_whole_files(void **state)
     assert_int_equal(entries(f, "uploads"), 1);
     assert_int_equal(entries(f, "data/incoming"), 0);
     assert_int_equal(state_of(f, "chosen-1"), UPLOAD_STORED);
-    assert_int_equal(file_get(f->store, f->arena, file->id, &again, &e),
-                     ERR_NONE);
+    again = file_get(f->store, f->arena, file->id, &e);
+    assert_non_null(again);
     assert_int_equal(again->size, 5);
     assert_memory_equal(again->sha256, file->sha256, DIGEST_SIZE);
     (void)snprintf(path, sizeof path, "%s/uploads/%s", f->root, again->path);
@@ -188,12 +188,13 @@ static void directory_is_one_entry(void **state)
     assert_int_equal(inside.count, 3);
     assert_string_equal(inside.first->next->name, "photos/a.txt");
     assert_int_equal(file_delete(f->store, inside.first->id, &e), ERR_NONE);
-    assert_int_equal(file_get(f->store, f->arena, d->id, &d, &e), ERR_NONE);
+    d = file_get(f->store, f->arena, d->id, &e);
+    assert_non_null(d);
     assert_int_equal(d->count, 2);
     assert_int_equal(file_delete(f->store, d->id, &e), ERR_NONE);
     assert_int_equal(entries(f, "uploads"), 0);
-    assert_int_equal(file_get(f->store, f->arena, inside.last->id, &d, &e),
-                     ERR_NOT_FOUND);
+    assert_null(file_get(f->store, f->arena, inside.last->id, &e));
+    assert_int_equal(e.code, ERR_NOT_FOUND);
 }
 
 static void directory_refuses_file_as_parent(void **state)
@@ -399,9 +400,8 @@ static void reserve_is_kept(void **state)
     open_store(f, "");
     spec.total = UINT64_MAX / 2;
     assert_int_equal(upload_open(f->store, &spec, &u, &e), ERR_NONE);
-    assert_int_equal(
-        upload_begin_file(u, "a", NULL, UPLOAD_SIZE_UNKNOWN, &e),
-        ERR_NO_SPACE);
+    assert_int_equal(upload_begin_file(u, "a", NULL, UPLOAD_SIZE_UNKNOWN, &e),
+                     ERR_NO_SPACE);
     upload_discard(u, &e);
     assert_string_equal(e.limit, "min_free_space");
     assert_int_equal(entries(f, "data/incoming"), 0);
