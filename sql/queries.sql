@@ -34,16 +34,24 @@ UPDATE upload
 SET state = 'stored', total = coalesce(total, received), updated_at = :now
 WHERE id = :id AND state = 'publishing';
 
--- name: upload_end
+-- name: upload_cancel
 UPDATE upload
-SET state = :state, error = :error, digest_state = NULL, updated_at = :now
-WHERE id = :id AND state = :from;
+SET state = 'cancelled', digest_state = NULL, updated_at = :now
+WHERE id = :id AND state = 'receiving';
 
--- name: uploads_unfinished
-SELECT id, home, state, resumable
-FROM upload
-WHERE state IN ('receiving', 'publishing') AND updated_at <= :before
-ORDER BY updated_at LIMIT :limit;
+-- name: upload_fail
+UPDATE upload
+SET state = 'failed', error = :error, digest_state = NULL, updated_at = :now
+WHERE home = :home AND state IN ('receiving', 'publishing');
+
+-- Homes of sessions that do not outlive their process and are not over.
+-- name: homes_unfinished
+SELECT home FROM upload
+WHERE state IN ('receiving', 'publishing') AND resumable = 0
+  AND updated_at <= :before
+UNION
+SELECT upload FROM file WHERE state = 'publishing' AND created_at <= :before
+LIMIT :limit;
 
 -- name: upload_has_home
 SELECT resumable FROM upload
@@ -116,7 +124,7 @@ UPDATE file SET size = size - :size, count = count - 1
 WHERE id = :directory AND is_directory = 1;
 
 -- name: files_deleting
-SELECT id, directory, mount, path FROM file
+SELECT id, directory, path FROM file
 WHERE state = 'deleting' ORDER BY directory IS NULL, id LIMIT :limit;
 
 -- name: file_forget

@@ -1,9 +1,14 @@
 /*
  * The connection pool, statements and migrations.
  *
- * Lock order: a thread holds at most one connection. The writer's turn and
- * the readers' free list are guarded by one mutex; SQLite itself is used
+ * Lock order: a thread holds at most one connection. Who holds which, and the
+ * open group of writers, are guarded by one mutex; SQLite itself is used
  * without its own mutexes, since a connection never has two users.
+ *
+ * A group is one transaction. Its members come one after the other, each in
+ * its own savepoint, as long as another writer waits and the group is not
+ * full; then the last one commits. A member that fails rolls back its own
+ * savepoint and leaves the others alone.
  */
 #include "store/db.h"
 
@@ -19,6 +24,8 @@ enum {
     READERS = 4,                /* connections for reading */
     BUSY_MS = 10000,            /* how long to wait for another process */
     BUSY_STEP_MS = 20,          /* between two tries */
+    GROUP_MAX = 64,             /* writers that share a commit */
+    WAL_PAGES = 4000,           /* of the log before it is folded in */
     APPLICATION_ID = 0x736c7077 /* "slpw" */
 };
 
@@ -39,23 +46,37 @@ struct conn {
     bool writer;                  /* the writing connection */
     bool busy;                    /* borrowed */
     bool broken;                  /* close it when it is given back */
-    bool relaxed;                 /* synchronous level that is set */
+};
+
+/* Writers that share a transaction. */
+struct group {
+    unsigned members;   /* that had their turn */
+    unsigned waiting;   /* for the commit; the last one frees the group */
+    bool done;          /* committed or failed */
+    struct error error; /* of the commit */
 };
 
 struct db {
-    pthread_mutex_t mutex;        /* guards busy of all connections */
-    pthread_cond_t given_back;    /* some connection is free again */
+    pthread_mutex_t mutex;        /* guards busy, the group and its members */
+    pthread_cond_t given_back;    /* some reader is free again */
+    pthread_cond_t turn;          /* the writer is free again */
+    pthread_cond_t committed;     /* some group is done */
+    struct group *group;          /* open transaction, or NULL */
+    unsigned writers_waiting;     /* for their turn */
     char *path;                   /* of the file */
     bool power;                   /* durability = power */
     struct conn writer;           /* */
     struct conn readers[READERS]; /* */
 };
 
-/* What a failure of SQLite means for the caller. */
+/* What a failure of SQLite means for the caller. Its own words are for the
+ * log only. */
 static enum error_code db_failure(sqlite3 *h, const char *what, struct error *e)
 {
     int code = h ? sqlite3_errcode(h) : SQLITE_NOMEM;
 
+    log_write(LOG_ERROR, "SQLite, %s: %s", what,
+              h ? sqlite3_errmsg(h) : "no memory");
     switch (code & 0xff) {
     case SQLITE_FULL:
         return error_set(e, ERR_NO_SPACE, "The disk of the database is full.");
@@ -66,12 +87,10 @@ static enum error_code db_failure(sqlite3 *h, const char *what, struct error *e)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return error_set(e, ERR_DATABASE,
-                         "The database is damaged (%s). Nothing was changed; "
-                         "restore slipway.db from a backup.",
-                         sqlite3_errmsg(h));
+                         "The database is damaged. Nothing was changed; "
+                         "restore slipway.db from a backup.");
     default:
-        return error_set(e, ERR_DATABASE, "The database failed while %s: %s.",
-                         what, h ? sqlite3_errmsg(h) : "no memory");
+        return error_set(e, ERR_DATABASE, "The database failed.");
     }
 }
 
@@ -114,18 +133,6 @@ static void conn_close(struct conn *c)
     c->used_count = 0;
 }
 
-/* The level that a commit waits for: FULL syncs the log, NORMAL does not. */
-static bool conn_sync_level(struct conn *c, bool relaxed)
-{
-    if (c->relaxed == relaxed)
-        return true;
-    c->relaxed = relaxed;
-    return conn_exec(c,
-                     relaxed ? "PRAGMA synchronous = NORMAL"
-                             : "PRAGMA synchronous = FULL",
-                     "setting the sync level");
-}
-
 /* Switch the file to a write-ahead log, once in its life. SQLite does not
  * wait for other processes here, so that is done by hand. */
 static bool conn_set_wal(struct conn *c)
@@ -148,6 +155,7 @@ static bool conn_open(struct conn *c)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
                 SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE;
+    char sql[192];
 
     if (c->handle)
         return true;
@@ -161,17 +169,16 @@ static bool conn_open(struct conn *c)
     sqlite3_extended_result_codes(c->handle, 1);
     sqlite3_busy_timeout(c->handle, BUSY_MS);
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    c->relaxed = false;
     if (c->writer && !conn_set_wal(c)) {
         c->broken = true;
         return false;
     }
-    c->broken = !conn_exec(c,
-                           "PRAGMA synchronous = FULL;"
-                           "PRAGMA foreign_keys = ON;"
-                           "PRAGMA trusted_schema = OFF;"
-                           "PRAGMA cache_size = -512;",
-                           "opening it");
+    (void)snprintf(sql, sizeof sql,
+                   "PRAGMA synchronous = %s; PRAGMA foreign_keys = ON;"
+                   "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;"
+                   "PRAGMA wal_autocheckpoint = %d;",
+                   c->db->power ? "FULL" : "NORMAL", (int)WAL_PAGES);
+    c->broken = !conn_exec(c, sql, "opening it");
     return !c->broken;
 }
 
@@ -254,11 +261,13 @@ enum error_code db_open(const char *path, bool power, struct db **out,
     }
     pthread_mutex_init(&db->mutex, NULL);
     pthread_cond_init(&db->given_back, NULL);
+    pthread_cond_init(&db->turn, NULL);
+    pthread_cond_init(&db->committed, NULL);
     db->power = power;
     conn_init(&db->writer, db, true);
     for (int i = 0; i < READERS; i++)
         conn_init(&db->readers[i], db, false);
-    c = db_write(db, false, e);
+    c = db_write(db, e);
     if (!c) {
         code = e->code;
         db_close(db);
@@ -281,6 +290,8 @@ void db_close(struct db *db)
     conn_close(&db->writer);
     for (int i = 0; i < READERS; i++)
         conn_close(&db->readers[i]);
+    pthread_cond_destroy(&db->committed);
+    pthread_cond_destroy(&db->turn);
     pthread_cond_destroy(&db->given_back);
     pthread_mutex_destroy(&db->mutex);
     free(db->path);
@@ -295,83 +306,187 @@ static struct conn *free_reader(struct db *db)
     return NULL;
 }
 
-static struct conn *borrow(struct db *db, bool writer)
+/* Forget bindings and rows of all statements of this borrowing. */
+static void reset_statements(struct conn *c)
 {
-    struct conn *c;
-
-    pthread_mutex_lock(&db->mutex);
-    for (;;) {
-        c = writer ? (db->writer.busy ? NULL : &db->writer) : free_reader(db);
-        if (c)
-            break;
-        pthread_cond_wait(&db->given_back, &db->mutex);
-    }
-    c->busy = true;
-    pthread_mutex_unlock(&db->mutex);
-    memset(&c->error, 0, sizeof c->error);
-    return c;
-}
-
-static void give_back(struct conn *c)
-{
-    struct db *db = c->db;
-
     for (size_t i = 0; i < c->used_count; i++) {
         sqlite3_reset(c->used[i]->handle);
         sqlite3_clear_bindings(c->used[i]->handle);
     }
     c->used_count = 0;
-    if (c->broken)
-        conn_close(c);
-    pthread_mutex_lock(&db->mutex);
-    c->busy = false;
-    pthread_cond_broadcast(&db->given_back);
-    pthread_mutex_unlock(&db->mutex);
 }
 
-static struct conn *refused(struct conn *c, struct error *e)
+static enum error_code report(const struct error *failure, struct error *e)
 {
+    if (failure->code == ERR_NONE)
+        return ERR_NONE;
+    log_failure(LOG_ERROR, failure);
     if (e)
-        *e = c->error;
-    give_back(c);
-    return NULL;
+        *e = *failure;
+    return failure->code;
+}
+
+static void give_back_reader(struct conn *c)
+{
+    reset_statements(c);
+    if (c->broken)
+        conn_close(c);
+    pthread_mutex_lock(&c->db->mutex);
+    c->busy = false;
+    pthread_cond_signal(&c->db->given_back);
+    pthread_mutex_unlock(&c->db->mutex);
 }
 
 struct conn *db_read(struct db *db, struct error *e)
 {
-    struct conn *c = borrow(db, false);
+    struct conn *c;
 
-    return conn_open(c) ? c : refused(c, e);
+    pthread_mutex_lock(&db->mutex);
+    while (!(c = free_reader(db)))
+        pthread_cond_wait(&db->given_back, &db->mutex);
+    c->busy = true;
+    pthread_mutex_unlock(&db->mutex);
+    memset(&c->error, 0, sizeof c->error);
+    if (conn_open(c))
+        return c;
+    report(&c->error, e);
+    give_back_reader(c);
+    return NULL;
 }
 
-struct conn *db_write(struct db *db, bool relaxed, struct error *e)
+/* With the mutex held: the writer is free for the next one. */
+static void pass_writer(struct db *db)
 {
-    struct conn *c = borrow(db, true);
+    db->writer.busy = false;
+    pthread_cond_signal(&db->turn);
+}
 
-    if (conn_open(c) && conn_sync_level(c, relaxed || !db->power) &&
-        conn_exec(c, "BEGIN IMMEDIATE", "beginning a change"))
+/* Begin the group's transaction. */
+static bool group_begin(struct conn *c)
+{
+    struct group *g = calloc(1, sizeof *g);
+
+    if (!g) {
+        error_set(&c->error, ERR_MEMORY, "No memory for a change.");
+        return false;
+    }
+    if (!conn_open(c) ||
+        !conn_exec(c, "BEGIN IMMEDIATE", "beginning a change")) {
+        free(g);
+        return false;
+    }
+    c->db->group = g;
+    return true;
+}
+
+struct conn *db_write(struct db *db, struct error *e)
+{
+    struct conn *c = &db->writer;
+
+    pthread_mutex_lock(&db->mutex);
+    db->writers_waiting++;
+    while (c->busy)
+        pthread_cond_wait(&db->turn, &db->mutex);
+    db->writers_waiting--;
+    c->busy = true;
+    pthread_mutex_unlock(&db->mutex);
+    memset(&c->error, 0, sizeof c->error);
+    if (db->group || group_begin(c)) {
+        conn_exec(c, "SAVEPOINT member", "beginning a change");
         return c;
-    return refused(c, e);
+    }
+    report(&c->error, e);
+    if (c->broken)
+        conn_close(c);
+    pthread_mutex_lock(&db->mutex);
+    pass_writer(db);
+    pthread_mutex_unlock(&db->mutex);
+    return NULL;
+}
+
+/* End the member's savepoint. true if its change is part of the group now. A
+ * failure that ended the whole transaction fails the whole group. */
+static bool member_end(struct conn *c, bool commit)
+{
+    bool keep = commit && c->error.code == ERR_NONE &&
+                conn_exec(c, "RELEASE member", "ending a change");
+
+    if (!keep)
+        (void)sqlite3_exec(c->handle, "ROLLBACK TO member; RELEASE member",
+                           NULL, NULL, NULL);
+    if (sqlite3_get_autocommit(c->handle))
+        c->db->group->error = c->error;
+    return keep;
+}
+
+/* Commit, unless the transaction is over already. The connection is closed
+ * after an error that it would not get over. */
+static void group_commit(struct conn *c, struct group *g)
+{
+    memset(&c->error, 0, sizeof c->error);
+    if (g->error.code == ERR_NONE &&
+        !conn_exec(c, "COMMIT", "committing a change"))
+        g->error = c->error;
+    if (!sqlite3_get_autocommit(c->handle))
+        (void)sqlite3_exec(c->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (c->broken)
+        conn_close(c);
+}
+
+/* With the mutex held: wait for the commit of the group and give its result.
+ * The last one to hear of it frees the group. */
+static struct error group_await(struct db *db, struct group *g)
+{
+    struct error result;
+
+    g->waiting++;
+    while (!g->done)
+        pthread_cond_wait(&db->committed, &db->mutex);
+    result = g->error;
+    if (--g->waiting == 0)
+        free(g);
+    return result;
+}
+
+static enum error_code end_writing(struct conn *c, bool commit, struct error *e)
+{
+    struct db *db = c->db;
+    struct group *g = db->group;
+    struct error failure;
+    bool kept, last;
+
+    reset_statements(c);
+    kept = member_end(c, commit);
+    failure = c->error;
+    pthread_mutex_lock(&db->mutex);
+    last = g->error.code != ERR_NONE || ++g->members >= GROUP_MAX ||
+           db->writers_waiting == 0;
+    if (last) {
+        pthread_mutex_unlock(&db->mutex);
+        group_commit(c, g);
+        pthread_mutex_lock(&db->mutex);
+        db->group = NULL;
+        g->done = true;
+        pthread_cond_broadcast(&db->committed);
+    }
+    pass_writer(db);
+    if (kept)
+        failure = group_await(db, g);
+    else if (last && g->waiting == 0)
+        free(g);
+    pthread_mutex_unlock(&db->mutex);
+    return report(&failure, e);
 }
 
 enum error_code db_end(struct conn *c, bool commit, struct error *e)
 {
-    enum error_code code;
+    struct error failure;
 
-    for (size_t i = 0; i < c->used_count; i++)
-        sqlite3_reset(c->used[i]->handle);
-    if (c->writer && commit)
-        conn_exec(c, "COMMIT", "committing a change");
-    if (c->writer && !sqlite3_get_autocommit(c->handle))
-        (void)sqlite3_exec(c->handle, "ROLLBACK", NULL, NULL, NULL);
-    code = c->error.code;
-    if (code != ERR_NONE) {
-        log_failure(LOG_ERROR, &c->error);
-        if (e)
-            *e = c->error;
-    }
-    give_back(c);
-    return code;
+    if (c->writer)
+        return end_writing(c, commit, e);
+    failure = c->error;
+    give_back_reader(c);
+    return report(&failure, e);
 }
 
 struct stmt *db_statement(struct conn *c, enum sql_id id)

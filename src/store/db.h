@@ -6,6 +6,10 @@
  * threads take in turn, and a few for reading; each is borrowed for one short
  * piece of work and given back, so a thousand waiting clients share them.
  *
+ * Writers that wait for each other share a commit: each works in a savepoint
+ * of one transaction, the last one of the group commits, and all learn of it.
+ * So a commit's wait for the disk is paid once for many uploads.
+ *
  * Statements come from sql/ by name, are prepared once per connection, bound
  * by parameter name and reset when the connection is given back. Errors are
  * sticky within one borrowing: after the first one, every further call is
@@ -37,12 +41,13 @@ void db_close(struct db *db);
 /* Borrow a connection that only reads, until db_end. NULL on failure. */
 struct conn *db_read(struct db *db, struct error *e);
 
-/* Borrow the writing connection and begin a transaction, until db_end.
- * relaxed: this commit need not survive a power cut. NULL on failure. */
-struct conn *db_write(struct db *db, bool relaxed, struct error *e);
+/* Borrow the writing connection and begin a change, until db_end. NULL on
+ * failure. */
+struct conn *db_write(struct db *db, struct error *e);
 
 /* End the borrowing: commit if commit is true and nothing failed, else roll
- * back. Gives the first failure of the borrowing. */
+ * back. ERR_NONE means that the change is committed; else the first failure
+ * of the borrowing, or that of the shared commit. */
 enum error_code db_end(struct conn *c, bool commit, struct error *e);
 
 /* A statement, reset and without bindings. Never NULL. */

@@ -267,9 +267,12 @@ enum error_code disk_remove_file(int dir, const char *path, struct error *e)
 
 enum error_code disk_remove_tree(int dir, const char *name, struct error *e)
 {
-    int fd = openat(dir, name, DIR_FLAGS);
     enum error_code code;
+    int fd;
 
+    if (unlinkat(dir, name, AT_REMOVEDIR) == 0)
+        return ERR_NONE;
+    fd = openat(dir, name, DIR_FLAGS);
     if (fd < 0)
         return visit_remove(dir, name, -1, e);
     code = walk(fd, 0, visit_remove, e);

@@ -234,7 +234,7 @@ char *file_url(const struct store *s, struct arena *a, const struct file *f)
 static enum error_code mark_deleting(struct store *s, const struct file *f,
                                      struct error *e)
 {
-    struct conn *c = db_write(s->db, false, e);
+    struct conn *c = db_write(s->db, e);
     struct stmt *q;
     int rows;
     enum error_code code;

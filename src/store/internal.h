@@ -40,11 +40,10 @@ enum error_code files_of_upload(struct store *s, struct arena *a,
 enum error_code publish(struct upload *u, const char *metadata,
                         struct error *e);
 
-/* Fail a session whose holder is gone and take back what it published.
- * from: 'receiving' or 'publishing'. */
-enum error_code publish_undo(struct store *s, const char *id, const char *home,
-                             const char *from, const char *slug,
-                             struct error *e);
+/* Fail the session with this home, whose holder is gone or gives up, and take
+ * back what it was publishing. Does nothing to a session that is over. */
+enum error_code publish_undo(struct store *s, const char *home,
+                             const char *slug, struct error *e);
 
 /* Remove the bytes of files that are marked as deleting, then their rows. */
 enum error_code purge_deleted(struct store *s, struct error *e);

@@ -105,6 +105,41 @@ bool home_reclaim(struct store *s, const char *home)
     return free;
 }
 
+/* A session without a row is known by its files, once they are stored. */
+static enum error_code get_by_files(struct store *s, struct arena *a,
+                                    const char *id, struct progress *out,
+                                    struct error *e)
+{
+    enum error_code code = files_of_upload(s, a, id, &out->files, e);
+
+    if (code != ERR_NONE)
+        return code;
+    if (!out->files.first)
+        return unknown(e);
+    out->state = UPLOAD_STORED;
+    out->error = "";
+    out->has_total = true;
+    for (const struct file *f = out->files.first; f; f = f->next)
+        out->total += f->size;
+    out->loaded = out->total;
+    return ERR_NONE;
+}
+
+/* A silent session: if its holder is gone, it has failed. */
+static enum error_code correct_row(struct store *s, struct arena *a,
+                                   const char *id, struct progress *out,
+                                   struct session_row *row, struct error *e)
+{
+    enum error_code code;
+
+    if (out->state != UPLOAD_RECEIVING || row->resumable ||
+        store_now() - row->updated_at <= SILENT_MS ||
+        !home_reclaim(s, row->home))
+        return ERR_NONE;
+    code = publish_undo(s, row->home, error_slug(ERR_CLIENT_GONE), e);
+    return code == ERR_NONE ? read_row(s, a, id, out, row, e) : code;
+}
+
 enum error_code progress_get(struct store *s, struct arena *a, const char *id,
                              struct progress *out, struct error *e)
 {
@@ -116,13 +151,10 @@ enum error_code progress_get(struct store *s, struct arena *a, const char *id,
         return unknown(e);
     out->id = id;
     code = read_row(s, a, id, out, &row, e);
-    if (code == ERR_NONE && out->state == UPLOAD_RECEIVING && !row.resumable &&
-        store_now() - row.updated_at > SILENT_MS && home_reclaim(s, row.home)) {
-        code = publish_undo(s, id, row.home, row.state,
-                            error_slug(ERR_CLIENT_GONE), e);
-        if (code == ERR_NONE)
-            code = read_row(s, a, id, out, &row, e);
-    }
+    if (code == ERR_NOT_FOUND)
+        return get_by_files(s, a, id, out, e);
+    if (code == ERR_NONE)
+        code = correct_row(s, a, id, out, &row, e);
     if (code == ERR_NONE && out->state == UPLOAD_STORED) {
         out->loaded = out->total;
         code = files_of_upload(s, a, row.home, &out->files, e);
@@ -133,15 +165,13 @@ enum error_code progress_get(struct store *s, struct arena *a, const char *id,
 static enum error_code mark_cancelled(struct store *s, const char *id,
                                       bool *done, struct error *e)
 {
-    struct conn *c = db_write(s->db, false, e);
+    struct conn *c = db_write(s->db, e);
     struct stmt *q;
 
     if (!c)
         return e->code;
-    q = db_statement(c, SQL_UPLOAD_END);
+    q = db_statement(c, SQL_UPLOAD_CANCEL);
     stmt_text(q, ":id", id);
-    stmt_text(q, ":from", "receiving");
-    stmt_text(q, ":state", "cancelled");
     stmt_int(q, ":now", store_now());
     *done = stmt_run(q) == 1;
     return db_end(c, true, e);

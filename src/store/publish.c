@@ -5,10 +5,10 @@
  * The order, each step on disk before the next one begins (with durability =
  * power; with durability = process the sync calls fall away):
  *   1. content and directories of all files are synced;
- *   2. one commit: the session is 'publishing', its files have rows;
+ *   2. one commit: the files have rows, 'publishing' like the session;
  *   3. each file's directory is moved to its mount; the mount is synced;
  *   4. one commit: session and files are 'stored'.
- * The client hears of it after step 4. Whoever finds a session at step 2 or 3
+ * The client hears of it after step 4. Whoever finds an upload at step 2 or 3
  * without a holder undoes it: nobody was told of it. Undoing marks the files
  * as 'deleting' in one commit; their bytes and then their rows follow, which
  * is also how a file is deleted on request.
@@ -52,21 +52,15 @@ static void insert_file(struct conn *c, const struct upload *u,
     stmt_run(q);
 }
 
-/* The session's row becomes, or begins as, 'publishing'. false if somebody
+/* The session's row, if it has one, becomes 'publishing'. false if somebody
  * cancelled it. */
 static bool session_publishing(struct conn *c, const struct upload *u)
 {
     struct stmt *q;
 
-    if (u->has_row) {
-        q = db_statement(c, SQL_UPLOAD_PUBLISH);
-    } else {
-        q = db_statement(c, SQL_UPLOAD_INSERT);
-        stmt_text(q, ":home", u->home);
-        stmt_text(q, ":state", "publishing");
-        stmt_int(q, ":resumable", u->resumable);
-        stmt_int(q, ":total", (int64_t)u->received);
-    }
+    if (!u->has_row)
+        return true;
+    q = db_statement(c, SQL_UPLOAD_PUBLISH);
     stmt_text(q, ":id", u->id);
     stmt_int(q, ":received", (int64_t)u->received);
     stmt_int(q, ":now", store_now());
@@ -76,7 +70,7 @@ static bool session_publishing(struct conn *c, const struct upload *u)
 static enum error_code commit_intent(struct upload *u, const char *metadata,
                                      struct error *e)
 {
-    struct conn *c = db_write(u->store->db, false, e);
+    struct conn *c = db_write(u->store->db, e);
     int64_t position = 0;
     bool alive;
     enum error_code code;
@@ -91,7 +85,6 @@ static enum error_code commit_intent(struct upload *u, const char *metadata,
     code = db_end(c, alive, e);
     if (code != ERR_NONE)
         return code;
-    u->has_row = u->has_row || alive;
     return alive ? ERR_NONE
                  : error_set(e, ERR_CANCELLED, "The upload was cancelled.");
 }
@@ -115,24 +108,27 @@ static enum error_code move_all(struct upload *u, struct error *e)
 
 static enum error_code commit_stored(struct upload *u, struct error *e)
 {
-    struct conn *c = db_write(u->store->db, false, e);
+    int rows = (int)u->files.count + (u->directory ? 1 : 0);
+    struct conn *c = db_write(u->store->db, e);
     int64_t now = store_now();
     struct stmt *q;
-    bool still_ours;
+    bool ours;
     enum error_code code;
 
     if (!c)
         return e->code;
-    q = db_statement(c, SQL_UPLOAD_STORED);
-    stmt_text(q, ":id", u->id);
-    stmt_int(q, ":now", now);
-    still_ours = stmt_run(q) == 1;
     q = db_statement(c, SQL_FILES_STORED);
     stmt_text(q, ":upload", u->home);
     stmt_int(q, ":now", now);
-    stmt_run(q);
-    code = db_end(c, still_ours, e);
-    if (code == ERR_NONE && !still_ours)
+    ours = stmt_run(q) == rows;
+    if (u->has_row) {
+        q = db_statement(c, SQL_UPLOAD_STORED);
+        stmt_text(q, ":id", u->id);
+        stmt_int(q, ":now", now);
+        ours = stmt_run(q) == 1 && ours;
+    }
+    code = db_end(c, ours, e);
+    if (code == ERR_NONE && !ours)
         code = error_set(e, ERR_INTERNAL, "The upload changed hands.");
     for (struct file *f = u->files.first; f; f = f->next)
         f->created_at = now;
@@ -179,8 +175,7 @@ enum error_code publish(struct upload *u, const char *metadata, struct error *e)
     if (code == ERR_NONE)
         code = commit_stored(u, e);
     if (code != ERR_NONE) {
-        (void)publish_undo(u->store, u->id, u->home, "publishing",
-                           error_slug(e->code), &ignored);
+        (void)publish_undo(u->store, u->home, error_slug(e->code), &ignored);
         return code;
     }
     if (disk_remove_tree(u->store->incoming, u->home, &ignored) != ERR_NONE)
@@ -188,28 +183,24 @@ enum error_code publish(struct upload *u, const char *metadata, struct error *e)
     return ERR_NONE;
 }
 
-enum error_code publish_undo(struct store *s, const char *id, const char *home,
-                             const char *from, const char *slug,
-                             struct error *e)
+enum error_code publish_undo(struct store *s, const char *home,
+                             const char *slug, struct error *e)
 {
-    struct conn *c = db_write(s->db, false, e);
+    struct conn *c = db_write(s->db, e);
     struct stmt *q;
-    int files = 0;
+    int files;
     enum error_code code;
 
     if (!c)
         return e->code;
-    q = db_statement(c, SQL_UPLOAD_END);
-    stmt_text(q, ":id", id);
-    stmt_text(q, ":from", from);
-    stmt_text(q, ":state", "failed");
+    q = db_statement(c, SQL_UPLOAD_FAIL);
+    stmt_text(q, ":home", home);
     stmt_text(q, ":error", slug);
     stmt_int(q, ":now", store_now());
-    if (stmt_run(q) == 1) {
-        q = db_statement(c, SQL_FILES_UNDO);
-        stmt_text(q, ":upload", home);
-        files = stmt_run(q);
-    }
+    stmt_run(q);
+    q = db_statement(c, SQL_FILES_UNDO);
+    stmt_text(q, ":upload", home);
+    files = stmt_run(q);
     code = db_end(c, true, e);
     if (code == ERR_NONE && files > 0)
         code = purge_deleted(s, e);
@@ -235,7 +226,7 @@ static enum error_code remove_bytes(struct store *s, const struct file *f,
 static enum error_code forget(struct store *s, const struct file_list *files,
                               struct error *e)
 {
-    struct conn *c = db_write(s->db, true, e);
+    struct conn *c = db_write(s->db, e);
     struct stmt *q;
 
     if (!c)
@@ -266,7 +257,7 @@ static enum error_code list_deleting(struct store *s, struct arena *a,
         memcpy(f->id, stmt_get_text(q, 0), sizeof f->id - 1);
         if (!stmt_is_null(q, 1))
             f->directory = arena_strdup(a, stmt_get_text(q, 1));
-        f->path = arena_strdup(a, stmt_get_text(q, 3));
+        f->path = arena_strdup(a, stmt_get_text(q, 2));
         if (!f->path)
             break;
         file_list_append(out, f);

@@ -54,7 +54,7 @@ void session_close(struct upload *u)
 
 enum error_code session_insert(struct upload *u, struct error *e)
 {
-    struct conn *c = db_write(u->store->db, !u->resumable, e);
+    struct conn *c = db_write(u->store->db, e);
     struct stmt *q;
     int rows;
     enum error_code code;
@@ -97,7 +97,7 @@ enum error_code session_checkpoint(struct upload *u, bool *alive,
         code = disk_sync_file(u->fd, e);
     if (code != ERR_NONE)
         return code;
-    c = db_write(u->store->db, !u->resumable, e);
+    c = db_write(u->store->db, e);
     if (!c)
         return e->code;
     q = db_statement(c, SQL_UPLOAD_CHECKPOINT);

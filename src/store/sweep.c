@@ -33,7 +33,7 @@ int64_t store_now(void)
 static bool take_lease(struct store *s, bool force)
 {
     struct error e;
-    struct conn *c = db_write(s->db, true, &e);
+    struct conn *c = db_write(s->db, &e);
     int64_t now = store_now();
     struct stmt *q;
     bool mine;
@@ -48,52 +48,40 @@ static bool take_lease(struct store *s, bool force)
     return db_end(c, true, &e) == ERR_NONE && mine;
 }
 
-/* A session that may have lost its process. */
+/* Homes of sessions that may have lost their process. */
 struct lost {
-    char id[UPLOAD_ID_MAX + 1]; /* */
-    char home[ID_LENGTH + 1];   /* */
-    char state[16];             /* */
+    char home[SWEEP_STEP][ID_LENGTH + 1]; /* */
+    size_t count;                         /* */
 };
 
-static size_t list_unfinished(struct store *s, int64_t before,
-                              struct lost lost[SWEEP_STEP])
+static void list_lost(struct store *s, int64_t before, struct lost *lost)
 {
     struct error e;
     struct conn *c = db_read(s->db, &e);
     struct stmt *q;
-    size_t n = 0;
 
     if (!c)
-        return 0;
-    q = db_statement(c, SQL_UPLOADS_UNFINISHED);
+        return;
+    q = db_statement(c, SQL_HOMES_UNFINISHED);
     stmt_int(q, ":before", before);
     stmt_int(q, ":limit", SWEEP_STEP);
-    while (n < SWEEP_STEP && stmt_step(q)) {
-        if (stmt_get_int(q, 3) != 0)
-            continue;
-        strncpy(lost[n].id, stmt_get_text(q, 0), sizeof lost[n].id - 1);
-        strncpy(lost[n].home, stmt_get_text(q, 1), sizeof lost[n].home - 1);
-        strncpy(lost[n].state, stmt_get_text(q, 2), sizeof lost[n].state - 1);
-        n++;
-    }
+    while (lost->count < SWEEP_STEP && stmt_step(q))
+        strncpy(lost->home[lost->count++], stmt_get_text(q, 0), ID_LENGTH);
     (void)db_end(c, true, &e);
-    return n;
 }
 
 /* Fail sessions without a holder; take back what they were publishing. */
 static void recover_sessions(struct store *s, int64_t before)
 {
-    struct lost lost[SWEEP_STEP] = {0};
-    size_t n = list_unfinished(s, before, lost);
+    struct lost lost = {0};
     struct error e;
 
-    for (size_t i = 0; i < n; i++) {
-        if (!home_reclaim(s, lost[i].home))
+    list_lost(s, before, &lost);
+    for (size_t i = 0; i < lost.count; i++) {
+        if (!home_reclaim(s, lost.home[i]))
             continue;
-        log_write(LOG_INFO, "upload %s lost its process while %s", lost[i].id,
-                  lost[i].state);
-        (void)publish_undo(s, lost[i].id, lost[i].home, lost[i].state,
-                           error_slug(ERR_CLIENT_GONE), &e);
+        log_write(LOG_INFO, "upload %s lost its process", lost.home[i]);
+        (void)publish_undo(s, lost.home[i], error_slug(ERR_CLIENT_GONE), &e);
     }
 }
 
@@ -142,7 +130,7 @@ static void forget_ended(struct store *s)
 {
     int64_t keep = (int64_t)config_number(s->config, OPT_PROGRESS_KEEP) * 1000;
     struct error e;
-    struct conn *c = db_write(s->db, true, &e);
+    struct conn *c = db_write(s->db, &e);
     struct stmt *q;
 
     if (!c)

@@ -471,6 +471,5 @@ void upload_discard(struct upload *u, const struct error *why)
         log_failure(LOG_WARNING, &e);
     session_close(u);
     if (u->has_row)
-        (void)publish_undo(u->store, u->id, u->home, "receiving",
-                           error_slug(why->code), &e);
+        (void)publish_undo(u->store, u->home, error_slug(why->code), &e);
 }

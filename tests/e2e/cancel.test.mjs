@@ -325,4 +325,7 @@ for (const [what, leave] of Object.entries({
   });
 }
 
-test('slipway stayed up', () => assert.deepEqual(server.crashes(), []));
+test('slipway stayed up', async () => {
+  assert.deepEqual(server.crashes(), []);
+  await server.stop();
+});

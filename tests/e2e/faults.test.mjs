@@ -14,10 +14,10 @@ import {
 } from '../lib/e2e.mjs';
 import { json } from '../lib/http.mjs';
 import { apiBase, binary, Server } from '../lib/server.mjs';
-import * as sqlite from '../lib/sqlite.mjs';
 import { sleep, waitFor } from '../lib/wait.mjs';
 
 const MIB = 1 << 20;
+const HELD_MS = 3000;
 
 // --- Disks -------------------------------------------------------------------
 
@@ -137,25 +137,28 @@ test('a full disk refuses uploads, keeps downloads, and recovers', async (t) => 
   });
 });
 
-test('progress and cancel answer while the disk is full', async (t) => {
+// So full that not even the failure can be written down.
+test('progress answers while the disk is full', async (t) => {
   await onSmallDisk(t, 'size=24m', { 'storage.min_free_space': '0' }, async (server, disk) => {
     const sender = new Sender(server, {
       path: `${apiBase}/upload/put`, headers: [['Upload-Id', 'while-full']], length: 8 * MIB,
     });
-    await sender.send(Buffer.alloc(64 * 1024));
     const state = () => server.request({ path: `${apiBase}/progress/while-full` });
     await waitFor('it to be receiving', async () => (await state()).status === 200);
     const filler = fill(disk);
-    await sender.send(Buffer.alloc(8 * MIB - 64 * 1024));
+    await sender.send(Buffer.alloc(8 * MIB));
     isProblem(await sender.ended, 507, 'no-space');
     const end = Date.now() + 4000; // longer than a live session is silent
+    let answer;
     while (Date.now() < end) {
-      const answer = await state();
+      answer = await state();
       assert.equal(answer.status, 200, `progress on a full disk: ${answer.body}`);
       await sleep(500);
     }
+    assert.equal(json(answer).state, 'failed');
     fs.unlinkSync(filler);
     assert.equal(json(await state()).state, 'failed');
+    await unchanged(server, { uploads: [], incoming: [], rows: 0 });
   });
 });
 
@@ -326,6 +329,48 @@ test('a database of another program is refused', async (t) => {
   t.after(() => state.stop());
   execFileSync('sqlite3', [state.database, 'CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)']);
   await refused(state, /another program/);
+});
+
+// Another program, a backup for example, that holds the database for a while.
+async function holdDatabase(t, state) {
+  const holder = spawn('sqlite3', [state.database], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(() => holder.kill());
+  holder.stdin.write("BEGIN IMMEDIATE; SELECT 'held';\n");
+  await new Promise((resolve) => {
+    holder.stdout.once('data', resolve);
+  });
+  return () => new Promise((resolve) => {
+    holder.once('close', resolve);
+    holder.stdin.end('COMMIT;\n');
+  });
+}
+
+test('a database that is held for a while only delays uploads', async (t) => {
+  const server = await Server.start({ config: fast });
+  t.after(() => server.stop());
+  const sender = new Sender(server, {
+    path: `${apiBase}/upload/slow`, headers: [['Upload-Id', 'while-held']], length: 10000,
+  });
+  const sending = sender.trickle(Buffer.alloc(10000), 500, 100);
+  await waitFor('it to be receiving', async () => (
+    await server.request({ path: `${apiBase}/progress/while-held` })).status === 200);
+  const file = await stored(server, 'before', 'before');
+  const release = await holdDatabase(t, server);
+  const late = putTo(server, 'late', 'late');
+  const end = Date.now() + HELD_MS;
+  while (Date.now() < end) {
+    const started = Date.now();
+    await downloads(server, file, 'before');
+    assert.equal((await server.request({ path: `${apiBase}/status` })).status, 200);
+    assert.ok(Date.now() - started < 1000, 'reading does not wait');
+    await sleep(100);
+  }
+  await release();
+  assert.equal((await late).status, 201);
+  await sending;
+  assert.equal((await sender.ended)?.status, 201);
+  sender.close();
+  await checkStore(server);
 });
 
 test('the database is private', async (t) => {
@@ -626,6 +671,32 @@ test('CGI by hand', async (t) => {
       headers: [acceptJson, ['Content-Type', 'application/x-www-form-urlencoded']],
     });
     isProblem(answer, 415, 'unsupported');
+  });
+
+  await t.test('gives up a silent client', async () => {
+    const text = fs.readFileSync(ini, 'utf8');
+    fs.writeFileSync(ini, `${text}\n[upload]\nidle_timeout = 1\n`);
+    const before = await picture(state);
+    const run = startCgi(ini, { method: 'PUT', path: '/upload/a', headers: [acceptJson], length: 10 });
+    run.stdin.write('hello');
+    isProblem(await run.done, 408, 'timeout');
+    await unchanged(state, before, 0);
+    fs.writeFileSync(ini, text);
+  });
+
+  await t.test('killed in the middle, it leaves nothing once somebody looks', async () => {
+    const before = await picture(state);
+    for (const signal of ['SIGTERM', 'SIGKILL']) {
+      const id = `killed_cgi_${signal}`;
+      const run = startCgi(ini, { method: 'PUT', path: `/upload/a?upload_id=${id}`, length: 10 });
+      run.done.catch(() => {});
+      run.stdin.write('hello');
+      const stateOf = async () => json(await cgi(ini, { path: `/progress/${id}` })).state;
+      await waitFor('it to be receiving', async () => await stateOf() === 'receiving');
+      run.child.kill(signal);
+      await waitFor('the failure to show', async () => await stateOf() === 'failed');
+      await unchanged(state, before, 0);
+    }
   });
 
   await t.test('an empty method is not a crash', async () => {

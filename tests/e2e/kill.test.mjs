@@ -14,8 +14,8 @@ import path from 'node:path';
 import test from 'node:test';
 
 import {
-  acceptJson, ageHomes, anotherProcess, checkStore, command, fast, iniOf, multipart, random, seedOf,
-  sha256,
+  acceptJson, ageHomes, anotherProcess, checkStore, command, fast, iniOf, multipart, picture, random,
+  seedOf, Sender, sha256, unchanged,
 } from '../lib/e2e.mjs';
 import { json } from '../lib/http.mjs';
 import { Server } from '../lib/server.mjs';
@@ -182,6 +182,45 @@ async function fetchSome(server, files) {
   };
   await Promise.all([fetcher(), fetcher(), fetcher(), fetcher()]);
 }
+
+const holderOf = (server, home) => server.workers().find((pid) => fs.readdirSync(`/proc/${pid}/fd`)
+  .some((fd) => {
+    try {
+      return fs.readlinkSync(`/proc/${pid}/fd/${fd}`).includes(home);
+    } catch {
+      return false;
+    }
+  }));
+
+test('an upload whose process was killed is over for all others', async (t) => {
+  const server = await Server.start({ config: fast, extra: anotherProcess('second') });
+  t.after(() => server.stop());
+  const state = async (id) => json(await server.request({ path: `/second/progress/${id}` })).state;
+  const before = await picture(server);
+  for (const how of ['is asked for its progress', 'is cancelled']) {
+    const id = `killed_and_${how.replaceAll(' ', '_')}`;
+    const sender = new Sender(server, {
+      path: '/slipway/upload/a', headers: [['Upload-Id', id]], length: 100000,
+    });
+    await sender.send(Buffer.alloc(50000));
+    await waitFor('it to be receiving', async () => await state(id) === 'receiving');
+    const [home] = fs.readdirSync(server.incoming);
+    process.kill(holderOf(server, home), 'SIGKILL');
+    if (how === 'is cancelled') {
+      const answer = await server.request({ method: 'POST', path: `/second/cancel/${id}` });
+      assert.ok([200, 409].includes(answer.status), answer.body.toString());
+      assert.equal(await state(id), answer.status === 200 ? 'cancelled' : 'failed');
+      await unchanged(server, before, 0);
+    } else {
+      await waitFor('the failure to show', async () => await state(id) === 'failed');
+      await unchanged(server, before, 0);
+    }
+    assert.notEqual((await sender.ended)?.status, 201);
+    sender.close();
+    await waitFor('the next process', async () => (
+      await server.request({ path: '/slipway/status' })).status === 200);
+  }
+});
 
 for (const durability of ['process', 'power']) {
   test(`kill -9 during uploads, durability = ${durability}`, async (t) => {

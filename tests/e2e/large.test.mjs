@@ -30,7 +30,7 @@ function plenty(place) {
 
 if (plenty('/dev/shm')) process.env.TMPDIR = '/dev/shm';
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-large-'));
-test.after(() => fs.rmSync(dir, { recursive: true }));
+process.on('exit', () => fs.rmSync(dir, { recursive: true }));
 
 // A sparse file of so many bytes with a few marks in it.
 function sparse(name, size) {

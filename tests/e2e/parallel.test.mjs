@@ -2,14 +2,18 @@
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
 import test from 'node:test';
 
 import {
-  acceptJson, checkStore, fast, isProblem, multipart, picture, random, seedOf, Sender, sha256, unchanged,
+  acceptJson, ageHomes, checkStore, command, fast, iniOf, isProblem, multipart, picture, random,
+  seedOf, Sender, sha256, unchanged,
 } from '../lib/e2e.mjs';
-import { json } from '../lib/http.mjs';
-import { apiBase, Server } from '../lib/server.mjs';
-import { waitFor } from '../lib/wait.mjs';
+import { head, json } from '../lib/http.mjs';
+import { apiBase, binary, Server } from '../lib/server.mjs';
+import { sleep, waitFor } from '../lib/wait.mjs';
 
 const MIB = 1 << 20;
 const server = await Server.start({ config: { ...fast, 'upload.idle_timeout': '20s' } });
@@ -68,7 +72,8 @@ test('200 slow clients do not hold up fast ones, and finish', async (t) => {
     const { body, headers } = i % 2 ? { body: data, headers: [] } : formOf(`slow${i}`, data);
     const sender = new Sender(server, {
       method: i % 2 ? 'PUT' : 'POST', path: `${apiBase}/upload${i % 2 ? `/slow${i}` : ''}`,
-      headers: [...headers, ['Upload-Id', `slow_client_${i}`]], length: body.length,
+      headers: i % 4 < 2 ? [...headers, ['Upload-Id', `slow_client_${i}`]] : headers,
+      length: body.length,
     });
     // The head of a form goes in one piece, so that all last as long.
     const lead = body.length - data.length - (i % 2 ? 0 : 31);
@@ -79,6 +84,9 @@ test('200 slow clients do not hold up fast ones, and finish', async (t) => {
     return { sender, sending, data };
   });
   await waitFor('all slow ones to be received', () => fs.readdirSync(server.incoming).length === 200);
+  ageHomes(server); // however old they look, they are held
+  const gc = await command('gc', '--config', iniOf(server));
+  assert.equal(gc.code, 0, gc.stderr);
   const times = [];
   for (let i = 0; i < 20; i++) {
     const data = crypto.randomBytes(1000 + i);
@@ -161,10 +169,128 @@ test('a client that says nothing is given up', async (t) => {
   assert.deepEqual(strict.crashes(), []);
 });
 
-test('slipway stayed up, and its threads leave again', async (t) => {
+test('of ten uploads with one id one is stored', async () => {
+  const before = await picture(server);
+  for (let round = 0; round < 5; round++) {
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, i) => (
+      put('same', `content ${i}`, [['Upload-Id', `same_id_${round}`]]))));
+    const [first, ...more] = answers.filter(({ status }) => status === 201);
+    assert.ok(first && more.length === 0, answers.map(({ status }) => status).join(' '));
+    answers.filter((answer) => answer !== first).forEach((answer) => isProblem(answer, 409, 'id-in-use'));
+    const [file] = json(first).files;
+    assert.equal(file.sha256, sha256(`content ${answers.indexOf(first)}`));
+    await remove([file]);
+  }
+  await unchanged(server, before);
+});
+
+test('a cancel that meets the end of an upload wins or loses, never both', async (t) => {
+  const before = await picture(server);
+  const results = { stored: 0, cancelled: 0 };
+  for (let i = 0; i < 80; i++) {
+    const id = `race_with_end_${i}`;
+    const sender = new Sender(server, {
+      path: `${apiBase}/upload/race`, headers: [['Upload-Id', id]], length: 2000,
+    });
+    await sender.send(Buffer.alloc(1000));
+    await waitFor('it to begin', async () => (
+      await server.request({ path: `${apiBase}/progress/${id}` })).status === 200, { every: 1 });
+    sender.send(Buffer.alloc(1000));
+    const cancel = await server.request({ method: 'POST', path: `${apiBase}/cancel/${id}` });
+    const answer = await sender.ended;
+    sender.close();
+    const { state } = json(await server.request({ path: `${apiBase}/progress/${id}` }));
+    assert.ok(state === 'stored' || state === 'cancelled', state);
+    results[state]++;
+    if (state === 'stored') {
+      isProblem(cancel, 409, 'finished');
+      assert.equal(answer?.status, 201);
+      await remove(json(answer).files);
+    } else {
+      assert.equal(cancel.status, 200);
+      assert.notEqual(answer?.status, 201);
+    }
+  }
+  t.diagnostic(JSON.stringify(results));
+  await unchanged(server, before);
+});
+
+test('of eight deletes of one file one succeeds', async () => {
+  const before = await picture(server);
+  for (let i = 0; i < 10; i++) {
+    const [file] = json(await put('d', 'x')).files;
+    const answers = await Promise.all(Array.from({ length: 8 }, () => (
+      server.request({ method: 'DELETE', path: file.delete }))));
+    const statuses = answers.map(({ status }) => status).sort();
+    assert.deepEqual(statuses, [204, ...Array(7).fill(404)]);
+    assert.equal((await server.request({ path: file.download })).status, 404);
+    assert.equal((await server.request({ path: file.url })).status, 404);
+  }
+  await unchanged(server, before);
+});
+
+test('a delete does not break a running download', async () => {
+  const content = crypto.randomBytes(24 * MIB);
+  const [file] = json(await put('long.bin', content)).files;
+  const socket = net.connect(server.port, '127.0.0.1');
+  const chunks = [];
+  socket.write(head({ path: file.download }));
+  await new Promise((resolve) => {
+    socket.once('readable', resolve);
+  });
+  assert.equal((await server.request({ method: 'DELETE', path: file.delete })).status, 204);
+  assert.equal((await server.request({ path: file.download })).status, 404);
+  for await (const chunk of socket) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  const start = bytes.indexOf('\r\n\r\n') + 4;
+  assert.ok(bytes.subarray(start).equals(content), `${bytes.length - start} of ${content.length} bytes`);
+});
+
+test('with few descriptors some wait or are refused, and all recovers', async (t) => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-few-'));
+  t.after(() => fs.rmSync(dir, { recursive: true }));
+  const bin = path.join(dir, 'slipway');
+  fs.writeFileSync(bin, `#!/bin/sh\nulimit -n 60\nexec ${binary} "$@"\n`, { mode: 0o755 });
+  const few = await Server.start({ config: { ...fast, 'upload.idle_timeout': '20s' }, bin });
+  t.after(() => few.stop());
+  const before = await picture(few);
+  const senders = Array.from({ length: 80 }, (_, i) => new Sender(few, {
+    path: `${apiBase}/upload/few`, headers: [['Upload-Id', `few_descriptors_${i}`]], length: 2000,
+  }));
+  for (const sender of senders) sender.send(Buffer.alloc(1000));
+  await waitFor('many to be received', () => fs.readdirSync(few.incoming).length >= 10);
+  await sleep(500); // the rest meets the limit
+  for (const sender of senders) sender.send(Buffer.alloc(1000));
+  const statuses = {};
+  for (const sender of senders) {
+    const answer = await sender.ended;
+    const status = answer?.status ?? 'closed';
+    statuses[status] = (statuses[status] ?? 0) + 1;
+    if (answer && status >= 400) assert.ok(status >= 500, answer.body.toString());
+    if (status === 201) {
+      const gone = () => few.request({ method: 'DELETE', path: json(answer).files[0].delete });
+      await waitFor('the delete', async () => [204, 404].includes((await gone()).status));
+    }
+    sender.close();
+  }
+  t.diagnostic(JSON.stringify(statuses));
+  assert.ok(statuses[201] >= 10);
+  assert.equal((await few.request({ path: `${apiBase}/status` })).status, 200);
+  const left = fs.readdirSync(few.incoming);
+  t.diagnostic(`${left.length} homes left for the sweeper`);
+  ageHomes(few);
+  await command('gc', '--config', iniOf(few));
+  await unchanged(few, before, 0);
+  assert.deepEqual(few.crashes(), []);
+});
+
+test('slipway stayed up, and its threads and descriptors leave again', async (t) => {
   assert.deepEqual(server.crashes(), []);
   const [worker] = server.workers();
+  const descriptors = fs.readdirSync(`/proc/${worker}/fd`).length;
+  assert.ok(descriptors < 40, `${descriptors} descriptors are open`);
   const threads = () => fs.readdirSync(`/proc/${worker}/task`).length;
   t.diagnostic(`${threads()} threads after the load`);
   await waitFor('idle threads to leave', () => threads() <= 12, { timeout: 30000, every: 200 });
+  await server.stop();
 });

@@ -287,11 +287,9 @@ static void cancel_wins_against_finish_once(void **state)
     struct stmt *q;
 
     add(u, "a", "1");
-    c = db_write(f->store->db, true, &e);
-    q = db_statement(c, SQL_UPLOAD_END);
+    c = db_write(f->store->db, &e);
+    q = db_statement(c, SQL_UPLOAD_CANCEL);
     stmt_text(q, ":id", "chosen-5");
-    stmt_text(q, ":from", "receiving");
-    stmt_text(q, ":state", "cancelled");
     stmt_int(q, ":now", store_now());
     assert_int_equal(stmt_run(q), 1);
     assert_int_equal(db_end(c, true, &e), ERR_NONE);
@@ -323,7 +321,7 @@ static void undoes_half_published(void **state)
         u = begin(&mine, "chosen-7", false);
         add(u, "a", "1");
         add(u, "b", "2");
-        c = db_write(mine.store->db, true, &e);
+        c = db_write(mine.store->db, &e);
         q = db_statement(c, SQL_UPLOAD_PUBLISH);
         stmt_text(q, ":id", u->id);
         stmt_int(q, ":received", 2);
@@ -713,6 +711,20 @@ static void remove_one_of_a_directory(struct fixture *f)
     assert_int_equal(file_delete(f->store, inside.first->id, &e), ERR_NONE);
 }
 
+/* Cancelled while this very thread holds it: the canceller gives up waiting,
+ * and the holder learns of it. */
+static enum error_code upload_end_cancelled(struct fixture *f,
+                                            struct upload *u)
+{
+    struct error e;
+
+    assert_int_equal(upload_cancel(f->store, upload_id(u), &e), ERR_NONE);
+    u->checked_at = 0;
+    assert_int_equal(upload_check(u, &e), ERR_CANCELLED);
+    upload_discard(u, &e);
+    return e.code;
+}
+
 /* All of it once more on one store, then look at the counters. */
 static void every_statement_runs(void **state)
 {
@@ -728,6 +740,8 @@ static void every_statement_runs(void **state)
                      ERR_NOT_FOUND);
     assert_int_equal(state_of(f, "chosen-1"), UPLOAD_STORED);
     remove_one_of_a_directory(f);
+    u = begin(f, "chosen-10", false);
+    assert_int_equal(upload_end_cancelled(f, u), ERR_CANCELLED);
     u = begin(f, "chosen-9", false);
     add(u, "a", "1");
     u->checked_at = u->shown_at = 0;
