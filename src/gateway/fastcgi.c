@@ -1,6 +1,11 @@
 /*
  * Threads, signals and draining. Signals are blocked in all threads and taken
  * by the main thread with sigtimedwait, so no read is ever interrupted.
+ *
+ * Idle workers sleep in accept4, where the kernel wakes one of them for each
+ * connection. A receive timeout on the listening socket lets them look up now
+ * and then: whether to leave, because the process ends or because there are
+ * more idle ones than needed.
  */
 #define _GNU_SOURCE
 #include "gateway/fastcgi.h"
@@ -23,7 +28,7 @@
 enum {
     STACK_SIZE = 256 * 1024, /* bytes of a worker's stack */
     SPARE_THREADS = 8,       /* idle threads that stay */
-    IDLE_SECONDS = 10,       /* after which others leave */
+    LOOK_UP_MS = 500,        /* an idle worker's sleep */
     WATCH_SECONDS = 2,       /* between two looks at the executable */
     DRAIN_SECONDS = 4,       /* for requests that run; then bodies end */
     END_SECONDS = 2          /* for the answers to those */
@@ -31,123 +36,97 @@ enum {
 
 struct server {
     struct app *app;       /* */
-    int listener;          /* non-blocking */
-    int wake[2];           /* closing [1] wakes the accepting worker */
-    unsigned max_threads;  /* */
+    int listener;          /* with a receive timeout */
+    int max_threads;       /* */
     pthread_attr_t attr;   /* of workers */
-    pthread_mutex_t mutex; /* guards all below */
-    pthread_cond_t turn;   /* the place of the accepting worker is free */
+    pthread_mutex_t mutex; /* guards threads */
     pthread_cond_t left;   /* a thread has left */
-    bool accepting;        /* a worker is in poll and accept4 */
-    bool drained;          /* told to leave, and no connection waits */
-    unsigned threads;      /* that exist */
-    unsigned idle;         /* that wait for work */
+    int threads;           /* that exist */
+    atomic_int idle;       /* that are in accept4 */
+    atomic_bool draining;  /* take what waits in the socket, then leave */
     atomic_bool stop;      /* bodies that still arrive are given up */
 };
 
 static void *worker_main(void *ctx);
 
-/* With the mutex held. */
 static void spawn(struct server *s)
 {
     pthread_t t;
 
-    if (s->threads >= s->max_threads)
-        return;
-    if (pthread_create(&t, &s->attr, worker_main, s) == 0)
-        s->threads++;
-    else
-        log_write(LOG_WARNING, "no further thread: %u are at work", s->threads);
-}
-
-/* Wait for the accepting worker's place. false: leave. */
-static bool take_place(struct server *s)
-{
-    struct timespec until;
-    bool stay;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += IDLE_SECONDS;
     pthread_mutex_lock(&s->mutex);
-    s->idle++;
-    stay = true;
-    while (s->accepting && !s->drained && stay)
-        if (pthread_cond_timedwait(&s->turn, &s->mutex, &until) == ETIMEDOUT &&
-            s->accepting) {
-            stay = s->idle <= SPARE_THREADS;
-            until.tv_sec += IDLE_SECONDS;
-        }
-    stay = stay && !s->drained;
-    if (stay)
-        s->accepting = true;
-    else
-        s->idle--;
-    pthread_mutex_unlock(&s->mutex);
-    return stay;
-}
-
-/* Give the place on, making a thread for it if nobody else is idle. */
-static void leave_place(struct server *s, bool drained)
-{
-    pthread_mutex_lock(&s->mutex);
-    s->accepting = false;
-    s->idle--;
-    s->drained = s->drained || drained;
-    if (s->idle == 0 && !s->drained)
-        spawn(s);
-    if (drained)
-        pthread_cond_broadcast(&s->turn);
-    else
-        pthread_cond_signal(&s->turn);
+    if (s->threads < s->max_threads) {
+        if (pthread_create(&t, &s->attr, worker_main, s) == 0)
+            s->threads++;
+        else
+            log_write(LOG_WARNING, "no further thread: %d are at work",
+                      s->threads);
+    }
     pthread_mutex_unlock(&s->mutex);
 }
 
-/* The next connection, or -1 when it is time to leave and none waits. */
+/* Does a connection wait to be accepted? */
+static bool is_waiting(const struct server *s)
+{
+    struct pollfd p = {.fd = s->listener, .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0;
+}
+
+/* A moment for the system to find descriptors or memory again. */
+static void pause_accepting(void)
+{
+    const struct timespec moment = {0, 100 * 1000000L};
+
+    log_write(LOG_ERROR, "accept: %s", strerror(errno));
+    nanosleep(&moment, NULL);
+}
+
+/* Is this idle worker one too many? Then it no longer counts as idle. */
+static bool is_spare(struct server *s)
+{
+    int idle = atomic_load(&s->idle);
+
+    while (idle > SPARE_THREADS)
+        if (atomic_compare_exchange_weak(&s->idle, &idle, idle - 1))
+            return true;
+    return false;
+}
+
+/* The next connection, or -1 when this worker is to leave. */
 static int accept_next(struct server *s)
 {
-    struct pollfd p[2] = {{.fd = s->listener, .events = POLLIN},
-                          {.fd = s->wake[0], .events = POLLIN}};
+    int fd = -1;
 
+    atomic_fetch_add(&s->idle, 1);
     for (;;) {
-        int fd;
-
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
-            return -1;
-        fd = atomic_load(&s->stop)
-                 ? -1
-                 : accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0 || p[1].revents)
-            return fd;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-            errno == ENOBUFS) {
-            log_write(LOG_ERROR, "accept: %s", strerror(errno));
-            poll(&p[1], 1, 100);
-        }
-    }
-}
-
-static void work(struct server *s, struct connection *c)
-{
-    while (take_place(s)) {
-        int fd = accept_next(s);
-
-        leave_place(s, fd < 0);
-        if (fd < 0)
+        if (atomic_load(&s->draining) &&
+            (atomic_load(&s->stop) || !is_waiting(s)))
             break;
-        connection_serve(c, s->app, fd);
-        store_sweep(s->app->store, false);
+        fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            break;
+        if (errno == EAGAIN && is_spare(s))
+            return -1;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+            pause_accepting();
     }
+    if (atomic_fetch_sub(&s->idle, 1) == 1 && fd >= 0)
+        spawn(s);
+    return fd;
 }
 
 static void *worker_main(void *ctx)
 {
     struct server *s = ctx;
     struct connection *c = connection_new(&s->stop);
+    int fd;
 
-    if (c) {
-        work(s, c);
-        connection_free(c);
+    while (c && (fd = accept_next(s)) >= 0) {
+        connection_serve(c, s->app, fd);
+        store_sweep(s->app->store, false);
     }
+    if (c)
+        connection_free(c);
     pthread_mutex_lock(&s->mutex);
     s->threads--;
     pthread_cond_broadcast(&s->left);
@@ -183,7 +162,7 @@ static bool is_busy(struct server *s)
     bool busy;
 
     pthread_mutex_lock(&s->mutex);
-    busy = s->threads > s->idle;
+    busy = s->threads > atomic_load(&s->idle);
     pthread_mutex_unlock(&s->mutex);
     return busy;
 }
@@ -226,25 +205,26 @@ static bool await_threads(struct server *s, int seconds)
 
 static void drain(struct server *s)
 {
-    close(s->wake[1]);
+    atomic_store(&s->draining, true);
     if (await_threads(s, DRAIN_SECONDS))
         return;
     atomic_store(&s->stop, true);
     if (!await_threads(s, END_SECONDS))
-        log_write(LOG_WARNING, "leaving while %u requests still run",
+        log_write(LOG_WARNING, "leaving while %d requests still run",
                   s->threads);
 }
 
 static enum error_code prepare(struct server *s, struct error *e)
 {
+    const struct timeval look_up = {0, LOOK_UP_MS * 1000L};
     int flags = fcntl(s->listener, F_GETFL);
 
-    if (flags < 0 || fcntl(s->listener, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        pipe2(s->wake, O_CLOEXEC) != 0)
+    if (flags < 0 || fcntl(s->listener, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+        setsockopt(s->listener, SOL_SOCKET, SO_RCVTIMEO, &look_up,
+                   sizeof look_up) != 0)
         return error_errno(e, errno, "Preparing the socket");
     (void)fcntl(s->listener, F_SETFD, FD_CLOEXEC);
     pthread_mutex_init(&s->mutex, NULL);
-    pthread_cond_init(&s->turn, NULL);
     pthread_cond_init(&s->left, NULL);
     pthread_attr_init(&s->attr);
     pthread_attr_setdetachstate(&s->attr, PTHREAD_CREATE_DETACHED);
@@ -259,7 +239,7 @@ enum error_code fastcgi_serve(struct app *app, int fd, struct error *e)
 
     s.app = app;
     s.listener = fd;
-    s.max_threads = (unsigned)config_number(app->config, OPT_MAX_THREADS);
+    s.max_threads = (int)config_number(app->config, OPT_MAX_THREADS);
     if (prepare(&s, e) != ERR_NONE)
         return e->code;
     connection_library_init();
@@ -269,9 +249,7 @@ enum error_code fastcgi_serve(struct app *app, int fd, struct error *e)
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    pthread_mutex_lock(&s.mutex);
     spawn(&s);
-    pthread_mutex_unlock(&s.mutex);
     wait_for_end(&s, &signals);
     drain(&s);
     return ERR_NONE;

@@ -1,10 +1,9 @@
 /*
  * The FastCGI responder: the only user of libfcgi.
  *
- * Worker threads take connections in turn: one idle worker waits in poll and
- * accept4, the others wait for its place; when the last idle one gets work, a
- * new thread is made, up to the configured limit, and threads that stay idle
- * leave. A slow client thus holds one thread with a small stack and nobody
+ * Idle worker threads wait for connections; when the last idle one gets work,
+ * a new thread is made, up to the configured limit, and threads that stay
+ * idle leave. A slow client thus holds one thread with a small stack and nobody
  * else. Each connection carries one request and is closed after it, whatever
  * the front server asked for: an idle kept connection would hold a thread,
  * and the rest of an unread body would be taken for the next request.
