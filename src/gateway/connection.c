@@ -18,10 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "gateway/exchange.h"
 
 enum {
@@ -96,14 +95,6 @@ static size_t take(FCGX_Stream *in, char *out, size_t cap)
     return (size_t)FCGX_GetStr(out, (int)(ready < cap ? ready : cap), in);
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static enum body_result ended(const struct connection *c, struct error *e)
 {
     if (FCGX_GetError(c->fcgi.in) == 0)
@@ -119,7 +110,7 @@ static enum body_result next(struct body *b, const void **data, size_t *len,
 {
     struct connection *c = (struct connection *)b;
     FCGX_Stream *in = c->fcgi.in;
-    int64_t until = monotonic_ms() + wait_ms;
+    int64_t until = clock_monotonic_ms() + wait_ms;
     size_t n = 0, got;
 
     if (atomic_load_explicit(c->stop, memory_order_relaxed)) {
@@ -130,7 +121,7 @@ static enum body_result next(struct body *b, const void **data, size_t *len,
     do {
         got = take(in, c->buffer + n, BUFFER_SIZE - n);
         n += got;
-    } while (got > 0 && n < BUFFER_SIZE && monotonic_ms() < until);
+    } while (got > 0 && n < BUFFER_SIZE && clock_monotonic_ms() < until);
     *data = c->buffer;
     *len = n;
     if (n > 0)

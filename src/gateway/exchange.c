@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "http/query.h"
@@ -219,7 +220,7 @@ static void make_request_id(char out[REQUEST_ID_MAX])
     static _Atomic uint64_t count;
 
     (void)snprintf(out, REQUEST_ID_MAX, "%" PRIx64 "-%x-%" PRIu64,
-                   (uint64_t)store_now() / 1000, (unsigned)getpid(),
+                   (uint64_t)clock_wall_ms() / 1000, (unsigned)getpid(),
                    atomic_fetch_add(&count, 1) + 1);
 }
 

@@ -10,6 +10,7 @@
 #include <nettle/base64.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/text.h"
 #include "http/condition.h"
@@ -174,7 +175,7 @@ static const char *wanted_range(const struct app *app,
     if (strcmp(req->method, "GET") != 0 ||
         config_choice(app->config, OPT_OFFLOAD) != 0 ||
         !condition_if_range(request_header(req, "If-Range"), etag,
-                            f->created_at / 1000, store_now() / 1000))
+                            f->created_at / 1000, clock_wall_ms() / 1000))
         return NULL;
     return request_header(req, "Range");
 }

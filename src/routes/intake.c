@@ -5,17 +5,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "http/query.h"
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static enum error_code check_request_size(const struct app *app,
                                           const struct request *req,
@@ -44,7 +36,7 @@ enum error_code intake_body(struct app *app, struct request *req,
                             struct upload *const *u, intake_sink *sink,
                             void *ctx, struct error *e)
 {
-    int64_t heard = monotonic_ms();
+    int64_t heard = clock_monotonic_ms();
     enum error_code code = ERR_NONE;
 
     while (code == ERR_NONE) {
@@ -53,13 +45,13 @@ enum error_code intake_body(struct app *app, struct request *req,
 
         switch (body_next(req->body, &data, &len, UPLOAD_CHECK_MS, e)) {
         case BODY_DATA:
-            heard = monotonic_ms();
+            heard = clock_monotonic_ms();
             code = check_request_size(app, req, e);
             if (code == ERR_NONE)
                 code = sink(ctx, data, len, e);
             break;
         case BODY_WAIT:
-            code = check_silence(app, monotonic_ms() - heard, e);
+            code = check_silence(app, clock_monotonic_ms() - heard, e);
             break;
         case BODY_END:
             return ERR_NONE;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -133,7 +134,7 @@ static enum error_code correct_row(struct store *s, struct arena *a,
     enum error_code code;
 
     if (out->state != UPLOAD_RECEIVING || row->resumable ||
-        store_now() - row->updated_at <= SILENT_MS ||
+        clock_wall_ms() - row->updated_at <= SILENT_MS ||
         !home_reclaim(s, row->home))
         return ERR_NONE;
     code = publish_undo(s, row->home, error_slug(ERR_CLIENT_GONE), e);
@@ -172,7 +173,7 @@ static enum error_code mark_cancelled(struct store *s, const char *id,
         return e->code;
     q = db_statement(c, SQL_UPLOAD_CANCEL);
     stmt_text(q, ":id", id);
-    stmt_int(q, ":now", store_now());
+    stmt_int(q, ":now", clock_wall_ms());
     *done = stmt_run(q) == 1;
     return db_end(c, true, e);
 }

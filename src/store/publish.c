@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/upload_internal.h"
 
@@ -48,7 +49,7 @@ static void insert_file(struct conn *c, const struct upload *u,
     if (f->has_sha256)
         stmt_blob(q, ":sha256", f->sha256, sizeof f->sha256);
     stmt_text(q, ":metadata", metadata);
-    stmt_int(q, ":now", store_now());
+    stmt_int(q, ":now", clock_wall_ms());
     stmt_run(q);
 }
 
@@ -63,7 +64,7 @@ static bool session_publishing(struct conn *c, const struct upload *u)
     q = db_statement(c, SQL_UPLOAD_PUBLISH);
     stmt_text(q, ":id", u->id);
     stmt_int(q, ":received", (int64_t)u->received);
-    stmt_int(q, ":now", store_now());
+    stmt_int(q, ":now", clock_wall_ms());
     return stmt_run(q) == 1;
 }
 
@@ -110,7 +111,7 @@ static enum error_code commit_stored(struct upload *u, struct error *e)
 {
     int rows = (int)u->files.count + (u->directory ? 1 : 0);
     struct conn *c = db_write(u->store->db, e);
-    int64_t now = store_now();
+    int64_t now = clock_wall_ms();
     struct stmt *q;
     bool ours;
     enum error_code code;
@@ -196,7 +197,7 @@ enum error_code publish_undo(struct store *s, const char *home,
     q = db_statement(c, SQL_UPLOAD_FAIL);
     stmt_text(q, ":home", home);
     stmt_text(q, ":error", slug);
-    stmt_int(q, ":now", store_now());
+    stmt_int(q, ":now", clock_wall_ms());
     stmt_run(q);
     q = db_statement(c, SQL_FILES_UNDO);
     stmt_text(q, ":upload", home);

@@ -11,18 +11,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/upload_internal.h"
-
-int64_t session_clock(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 struct upload *session_new(struct store *s, struct arena *a, uint64_t total,
                            struct error *e)
@@ -37,7 +29,7 @@ struct upload *session_new(struct store *s, struct arena *a, uint64_t total,
     u->arena = a;
     u->announced = total;
     u->home_dir = u->directory_dir = u->fd = -1;
-    u->checked_at = u->shown_at = session_clock();
+    u->checked_at = u->shown_at = clock_monotonic_ms();
     return u;
 }
 
@@ -74,7 +66,7 @@ enum error_code session_insert(struct upload *u, struct error *e)
     if (u->announced != UPLOAD_SIZE_UNKNOWN)
         stmt_int(q, ":total", (int64_t)u->announced);
     stmt_int(q, ":received", 0);
-    stmt_int(q, ":now", store_now());
+    stmt_int(q, ":now", clock_wall_ms());
     rows = stmt_run(q);
     code = db_end(c, true, e);
     if (code != ERR_NONE)
@@ -108,7 +100,7 @@ enum error_code session_checkpoint(struct upload *u, bool *alive,
         digest_save(&u->digest, midstate);
         stmt_blob(q, ":digest_state", midstate, sizeof midstate);
     }
-    stmt_int(q, ":now", store_now());
+    stmt_int(q, ":now", clock_wall_ms());
     *alive = stmt_run(q) == 1;
     code = db_end(c, true, e);
     if (code == ERR_NONE && *alive)

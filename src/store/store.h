@@ -37,7 +37,4 @@ const struct config *store_config(const struct store *s);
  * command. Bounded in time. */
 void store_sweep(struct store *s, bool force);
 
-/* Milliseconds since the epoch. */
-int64_t store_now(void);
-
 #endif

@@ -8,9 +8,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -22,19 +22,11 @@ enum {
     ORPHAN_GRACE_MS = 60 * 1000 /* a new home gets its lock well before */
 };
 
-int64_t store_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static bool take_lease(struct store *s, bool force)
 {
     struct error e;
     struct conn *c = db_write(s->db, &e);
-    int64_t now = store_now();
+    int64_t now = clock_wall_ms();
     struct stmt *q;
     bool mine;
 
@@ -90,7 +82,8 @@ static bool is_old(int dir, const char *name)
     struct stat st;
 
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           store_now() - (int64_t)st.st_mtim.tv_sec * 1000 > ORPHAN_GRACE_MS;
+           clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 >
+               ORPHAN_GRACE_MS;
 }
 
 /* Does a session want this home, whoever holds it? */
@@ -118,7 +111,7 @@ static void remove_orphans(struct store *s, int64_t deadline)
 
     if (!d && fd >= 0)
         close(fd);
-    while (d && store_now() < deadline && (entry = readdir(d)))
+    while (d && clock_wall_ms() < deadline && (entry = readdir(d)))
         if (id_is_generated(entry->d_name) &&
             is_old(s->incoming, entry->d_name) && !is_wanted(s, entry->d_name))
             (void)home_reclaim(s, entry->d_name);
@@ -136,7 +129,7 @@ static void forget_ended(struct store *s)
     if (!c)
         return;
     q = db_statement(c, SQL_UPLOADS_FORGET);
-    stmt_int(q, ":before", store_now() - keep);
+    stmt_int(q, ":before", clock_wall_ms() - keep);
     stmt_run(q);
     (void)db_end(c, true, &e);
 }
@@ -145,13 +138,13 @@ void store_recover(struct store *s)
 {
     struct error e;
 
-    recover_sessions(s, store_now());
+    recover_sessions(s, clock_wall_ms());
     (void)purge_deleted(s, &e);
 }
 
 void store_sweep(struct store *s, bool force)
 {
-    int64_t now = store_now();
+    int64_t now = clock_wall_ms();
     int64_t due = atomic_load(&s->next_sweep);
     struct error e;
 

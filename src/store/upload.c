@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/filename.h"
@@ -426,7 +427,7 @@ static enum error_code read_state(struct upload *u, bool *alive,
 
 enum error_code upload_check(struct upload *u, struct error *e)
 {
-    int64_t now = session_clock();
+    int64_t now = clock_monotonic_ms();
     bool alive = true;
     enum error_code code;
 

@@ -41,9 +41,6 @@ enum error_code session_checkpoint(struct upload *u, bool *alive,
 /* Close all descriptors, which gives up the lock. */
 void session_close(struct upload *u);
 
-/* Milliseconds on a clock that only goes forward. */
-int64_t session_clock(void);
-
 /* A session without home, for upload_open and upload_resume. */
 struct upload *session_new(struct store *s, struct arena *a, uint64_t total,
                            struct error *e);

@@ -137,6 +137,31 @@ test('a full disk refuses uploads, keeps downloads, and recovers', async (t) => 
   });
 });
 
+// The space ends at each step of storing: some of the rows can be written down
+// and others cannot.
+test('wherever the space ends, a refused upload is not visible', async (t) => {
+  await onSmallDisk(t, 'size=8m', { 'storage.min_free_space': '0' }, async (server, disk) => {
+    await stored(server, 'first', 'x');
+    const seen = [];
+    for (let pages = 0, status = 0; status !== 201; pages++) {
+      const before = await picture(server);
+      const filler = fill(disk);
+      fs.truncateSync(filler, fs.statSync(filler).size - pages * 4096);
+      const answer = await putTo(server, 'second', 'y');
+      ({ status } = answer);
+      const after = await picture(server);
+      seen.push(`${pages}: ${status}, ${after.uploads.length - before.uploads.length} visible`);
+      fs.unlinkSync(filler);
+      assert.ok(pages < 100, 'it fits at last');
+    }
+    t.diagnostic(seen.join('; '));
+    assert.deepEqual(seen.filter((text) => /507, [^0]/.test(text)), []);
+    ageHomes(server);
+    await command('gc', '--config', iniOf(server));
+    assert.equal((await checkStore(server)).length, 2);
+  });
+});
+
 // So full that not even the failure can be written down.
 test('progress answers while the disk is full', async (t) => {
   await onSmallDisk(t, 'size=24m', { 'storage.min_free_space': '0' }, async (server, disk) => {

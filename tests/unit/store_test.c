@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "base/clock.h"
 #include "store/internal.h"
 #include "store/progress.h"
 #include "store/upload_internal.h"
@@ -290,7 +291,7 @@ static void cancel_wins_against_finish_once(void **state)
     c = db_write(f->store->db, &e);
     q = db_statement(c, SQL_UPLOAD_CANCEL);
     stmt_text(q, ":id", "chosen-5");
-    stmt_int(q, ":now", store_now());
+    stmt_int(q, ":now", clock_wall_ms());
     assert_int_equal(stmt_run(q), 1);
     assert_int_equal(db_end(c, true, &e), ERR_NONE);
     assert_int_equal(upload_finish(u, "{}", &l, &e), ERR_CANCELLED);
@@ -325,7 +326,7 @@ static void undoes_half_published(void **state)
         q = db_statement(c, SQL_UPLOAD_PUBLISH);
         stmt_text(q, ":id", u->id);
         stmt_int(q, ":received", 2);
-        stmt_int(q, ":now", store_now());
+        stmt_int(q, ":now", clock_wall_ms());
         stmt_run(q);
         q = db_statement(c, SQL_FILE_INSERT);
         stmt_text(q, ":id", u->files.first->id);
@@ -339,7 +340,7 @@ static void undoes_half_published(void **state)
         stmt_int(q, ":count", 1);
         stmt_text(q, ":type", "x/y");
         stmt_text(q, ":metadata", "{}");
-        stmt_int(q, ":now", store_now());
+        stmt_int(q, ":now", clock_wall_ms());
         stmt_run(q);
         db_end(c, true, &e);
         disk_move(u->home_dir, u->files.first->id, mine.store->uploads.dir,
