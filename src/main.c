@@ -86,28 +86,29 @@ static void service_close(struct service *s)
     config_free(s->config);
 }
 
-/* A front server must hear of a failure, so the process stays and answers
- * nothing but ends with status 1 after it has logged why. */
+/* Serve until told to leave. Threads that would not end use the service to
+ * the last, so then it is not closed. */
 static int run_fastcgi(const char *config, const char *socket)
 {
     struct service s = {0};
     struct error e;
+    enum error_code code = service_open(&s, config, &e);
     int fd = STDIN_FILENO;
 
-    if (service_open(&s, config, &e) != ERR_NONE) {
+    if (code != ERR_NONE) {
         log_failure(LOG_ERROR, &e);
         return 1;
     }
     if (socket)
         fd = listen_unix(socket, &e);
-    if (fd < 0 || fastcgi_serve(&s.app, fd, &e) != ERR_NONE) {
+    code = fd < 0 ? e.code : fastcgi_serve(&s.app, fd, &e);
+    if (code != ERR_NONE)
         log_failure(LOG_ERROR, &e);
-        service_close(&s);
-        return 1;
-    }
-    if (socket)
+    if (socket && fd >= 0)
         (void)unlink(socket);
-    return 0;
+    if (code != ERR_BUSY)
+        service_close(&s);
+    return code == ERR_NONE ? 0 : 1;
 }
 
 static int run_cgi(void)

@@ -77,7 +77,8 @@ static const struct error_row rows[ERR_COUNT_] = {
                       "The owner of the site finds the reason in the log."},
     [ERR_IO] = {500, "io", "Storage error",
                 "The owner of the site finds the reason in the log."},
-    [ERR_MEMORY] = {503, "memory", "Out of memory", "Try again later."},
+    [ERR_MEMORY] = {503, "memory", "Out of memory or descriptors",
+                    "Try again later."},
     [ERR_INTERNAL] = {500, "internal", "Internal error",
                       "The owner of the site finds the reason in the log."},
 };
@@ -129,7 +130,7 @@ enum error_code error_errno(struct error *e, int sys, const char *what)
         code = ERR_NO_SPACE;
     else if (sys == EFBIG)
         code = ERR_FILE_TOO_LARGE;
-    else if (sys == ENOMEM)
+    else if (sys == ENOMEM || sys == EMFILE || sys == ENFILE)
         code = ERR_MEMORY;
     error_set(e, code, "%s failed.", what);
     if (e)

@@ -48,7 +48,7 @@ enum error_code {
     ERR_CONFIG,            /* configuration file or value is wrong */
     ERR_DATABASE,          /* SQLite failed, is damaged, or too new */
     ERR_IO,                /* a file operation failed */
-    ERR_MEMORY,            /* allocation failed or a ceiling was hit */
+    ERR_MEMORY,            /* no memory or descriptors, or a ceiling */
     ERR_INTERNAL,          /* an invariant does not hold */
     ERR_COUNT_             /* number of codes; not a code */
 };

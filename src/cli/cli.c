@@ -43,14 +43,18 @@ static int gc_command(int argc, char **argv)
 {
     struct config *c = NULL;
     struct store *s = NULL;
+    struct error e;
     int status = open_store(argc, argv, &c, &s);
 
     if (status != 0)
         return status;
-    store_sweep(s, true);
+    if (store_sweep(s, true, &e) != ERR_NONE) {
+        fprintf(stderr, "slipway: %s\n", e.detail);
+        status = 1;
+    }
     store_close(s);
     config_free(c);
-    return 0;
+    return status;
 }
 
 static int version_command(int argc, char **argv)

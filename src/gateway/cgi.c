@@ -125,11 +125,12 @@ void cgi_serve(struct app *app)
     static char scratch[BUFFER_SIZE];
     struct request req = {.variable = variable, .body = &c.body};
     struct transport t = {put, flush, gone, NULL, scratch, sizeof scratch};
+    struct error e;
 
     c.body = (struct body){.next = next, .length = BODY_LENGTH_UNKNOWN};
     exchange_serve(app, &req, &t);
     drop_rest(&c);
-    store_sweep(app->store, false);
+    (void)store_sweep(app->store, false, &e);
 }
 
 void cgi_failed(const struct error *why)

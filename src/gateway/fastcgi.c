@@ -31,7 +31,9 @@ enum {
     LOOK_UP_MS = 500,        /* an idle worker's sleep */
     WATCH_SECONDS = 2,       /* between two looks at the executable */
     DRAIN_SECONDS = 4,       /* for requests that run; then bodies end */
-    END_SECONDS = 2          /* for the answers to those */
+    END_SECONDS = 2,         /* for the answers to those */
+    REPLACED_SECONDS = 30    /* for a moment without requests, once the
+                                executable was replaced */
 };
 
 struct server {
@@ -119,11 +121,12 @@ static void *worker_main(void *ctx)
 {
     struct server *s = ctx;
     struct connection *c = connection_new(&s->stop);
+    struct error e;
     int fd;
 
     while (c && (fd = accept_next(s)) >= 0) {
         connection_serve(c, s->app, fd);
-        store_sweep(s->app->store, false);
+        (void)store_sweep(s->app->store, false, &e);
     }
     if (c)
         connection_free(c);
@@ -168,19 +171,23 @@ static bool is_busy(struct server *s)
 }
 
 /* Until there is a reason to leave: a signal, or a moment without requests
- * after the executable was replaced. */
+ * after the executable was replaced, which is not awaited for ever. */
 static void wait_for_end(struct server *s, const sigset_t *signals)
 {
     const struct timespec watch = {WATCH_SECONDS, 0};
+    int patience = REPLACED_SECONDS;
     struct executable x;
     int sig;
 
     executable_note(&x);
     do {
         sig = sigtimedwait(signals, NULL, &watch);
-        if (sig < 0 && executable_replaced(&x) && !is_busy(s)) {
-            log_write(LOG_INFO, "the executable was replaced; leaving");
-            return;
+        if (sig < 0 && executable_replaced(&x)) {
+            patience -= WATCH_SECONDS;
+            if (!is_busy(s) || patience <= 0) {
+                log_write(LOG_INFO, "the executable was replaced; leaving");
+                return;
+            }
         }
     } while (sig < 0);
     log_write(LOG_INFO, "signal %d; leaving", sig);
@@ -203,15 +210,15 @@ static bool await_threads(struct server *s, int seconds)
     return all;
 }
 
-static void drain(struct server *s)
+static enum error_code drain(struct server *s, struct error *e)
 {
     atomic_store(&s->draining, true);
     if (await_threads(s, DRAIN_SECONDS))
-        return;
+        return ERR_NONE;
     atomic_store(&s->stop, true);
-    if (!await_threads(s, END_SECONDS))
-        log_write(LOG_WARNING, "leaving while %d requests still run",
-                  s->threads);
+    if (await_threads(s, END_SECONDS))
+        return ERR_NONE;
+    return error_set(e, ERR_BUSY, "Leaving while requests still run.");
 }
 
 static enum error_code prepare(struct server *s, struct error *e)
@@ -251,6 +258,5 @@ enum error_code fastcgi_serve(struct app *app, int fd, struct error *e)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     spawn(&s);
     wait_for_end(&s, &signals);
-    drain(&s);
-    return ERR_NONE;
+    return drain(&s, e);
 }

@@ -16,7 +16,7 @@
 /* Serve connections of the listening socket fd until SIGTERM, SIGINT or
  * SIGHUP comes or the executable is replaced; then finish what runs within a
  * few seconds and return. Call from the main thread before any other thread
- * exists. */
+ * exists. ERR_BUSY if some thread still runs, and so still uses app. */
 enum error_code fastcgi_serve(struct app *app, int fd, struct error *e);
 
 #endif

@@ -133,6 +133,46 @@ static void conn_close(struct conn *c)
     c->used_count = 0;
 }
 
+static int64_t conn_number(struct conn *c, const char *sql)
+{
+    sqlite3_stmt *s = NULL;
+    int64_t value = -1;
+
+    if (c->error.code == ERR_NONE &&
+        sqlite3_prepare_v2(c->handle, sql, -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        value = sqlite3_column_int64(s, 0);
+    else
+        conn_failed(c, "reading its version");
+    sqlite3_finalize(s);
+    return value;
+}
+
+/* Is it ours, and of a schema that we know? */
+static bool check_identity(struct conn *c)
+{
+    int64_t version = conn_number(c, "PRAGMA user_version");
+    int64_t id = conn_number(c, "PRAGMA application_id");
+    int64_t tables = conn_number(c, "SELECT count(*) FROM sqlite_schema");
+
+    if (c->error.code != ERR_NONE)
+        return false;
+    if (tables > 0 && id != APPLICATION_ID) {
+        error_set(&c->error, ERR_DATABASE,
+                  "slipway.db belongs to another program. Nothing was "
+                  "changed.");
+        return false;
+    }
+    if (version > SQL_MIGRATIONS) {
+        error_set(&c->error, ERR_DATABASE,
+                  "slipway.db has schema %lld, written by a newer slipway; "
+                  "this one knows %d. Nothing was changed.",
+                  (long long)version, (int)SQL_MIGRATIONS);
+        return false;
+    }
+    return true;
+}
+
 /* Switch the file to a write-ahead log, once in its life. SQLite does not
  * wait for other processes here, so that is done by hand. */
 static bool conn_set_wal(struct conn *c)
@@ -169,7 +209,7 @@ static bool conn_open(struct conn *c)
     sqlite3_extended_result_codes(c->handle, 1);
     sqlite3_busy_timeout(c->handle, BUSY_MS);
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    if (c->writer && !conn_set_wal(c)) {
+    if (c->writer && !(check_identity(c) && conn_set_wal(c))) {
         c->broken = true;
         return false;
     }
@@ -182,52 +222,13 @@ static bool conn_open(struct conn *c)
     return !c->broken;
 }
 
-static int64_t conn_number(struct conn *c, const char *sql)
-{
-    sqlite3_stmt *s = NULL;
-    int64_t value = -1;
-
-    if (c->error.code == ERR_NONE &&
-        sqlite3_prepare_v2(c->handle, sql, -1, &s, NULL) == SQLITE_OK &&
-        sqlite3_step(s) == SQLITE_ROW)
-        value = sqlite3_column_int64(s, 0);
-    else
-        conn_failed(c, "reading its version");
-    sqlite3_finalize(s);
-    return value;
-}
-
-/* Is it ours, and of a schema that we know? */
-static bool check_identity(struct conn *c, int64_t version)
-{
-    int64_t id = conn_number(c, "PRAGMA application_id");
-    int64_t tables = conn_number(c, "SELECT count(*) FROM sqlite_schema");
-
-    if (c->error.code != ERR_NONE)
-        return false;
-    if (tables > 0 && id != APPLICATION_ID) {
-        error_set(&c->error, ERR_DATABASE,
-                  "slipway.db belongs to another program. Nothing was "
-                  "changed.");
-        return false;
-    }
-    if (version > SQL_MIGRATIONS) {
-        error_set(&c->error, ERR_DATABASE,
-                  "slipway.db has schema %lld, written by a newer slipway; "
-                  "this one knows %d. Nothing was changed.",
-                  (long long)version, (int)SQL_MIGRATIONS);
-        return false;
-    }
-    return true;
-}
-
 /* Bring the schema up to date inside the writer's transaction. */
 static void migrate(struct conn *c)
 {
     int64_t version = conn_number(c, "PRAGMA user_version");
     char sql[96];
 
-    if (!check_identity(c, version) || version == SQL_MIGRATIONS)
+    if (c->error.code != ERR_NONE || version == SQL_MIGRATIONS)
         return;
     for (int64_t i = version; i < SQL_MIGRATIONS; i++)
         conn_exec(c, sql_migrations[i], "changing its schema");

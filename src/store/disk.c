@@ -62,8 +62,10 @@ int disk_make_dir(int dir, const char *name, mode_t mode, bool may_exist,
     if (fd >= 0 && made && fchmod(fd, mode) != 0) {
         error_errno(e, errno, "Making a directory");
         close(fd);
-        return -1;
+        fd = -1;
     }
+    if (fd < 0 && made)
+        (void)unlinkat(dir, name, AT_REMOVEDIR);
     return fd;
 }
 

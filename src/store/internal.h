@@ -49,7 +49,7 @@ enum error_code publish_undo(struct store *s, const char *home,
 enum error_code purge_deleted(struct store *s, struct error *e);
 
 /* Undo or finish at once what killed processes left in the middle. */
-void store_recover(struct store *s);
+enum error_code store_recover(struct store *s, struct error *e);
 
 /* If nobody holds the session: remove its home and give true. Also true if it
  * is gone. */

@@ -126,19 +126,24 @@ static enum error_code get_by_files(struct store *s, struct arena *a,
     return ERR_NONE;
 }
 
-/* A silent session: if its holder is gone, it has failed. */
+/* A silent session whose holder is gone has failed, even where that cannot be
+ * written down now. */
 static enum error_code correct_row(struct store *s, struct arena *a,
                                    const char *id, struct progress *out,
                                    struct session_row *row, struct error *e)
 {
-    enum error_code code;
+    struct error ignored;
 
     if (out->state != UPLOAD_RECEIVING || row->resumable ||
         clock_wall_ms() - row->updated_at <= SILENT_MS ||
         !home_reclaim(s, row->home))
         return ERR_NONE;
-    code = publish_undo(s, row->home, error_slug(ERR_CLIENT_GONE), e);
-    return code == ERR_NONE ? read_row(s, a, id, out, row, e) : code;
+    if (publish_undo(s, row->home, error_slug(ERR_CLIENT_GONE), &ignored) ==
+        ERR_NONE)
+        return read_row(s, a, id, out, row, e);
+    out->state = UPLOAD_FAILED;
+    out->error = error_slug(ERR_CLIENT_GONE);
+    return ERR_NONE;
 }
 
 enum error_code progress_get(struct store *s, struct arena *a, const char *id,

@@ -107,6 +107,21 @@ static enum error_code move_all(struct upload *u, struct error *e)
     return code;
 }
 
+/* Take back what move_all did. That needs no room on the disk and no
+ * database, so nothing stays visible even where both are gone. */
+static void move_back(struct upload *u)
+{
+    int mount = u->store->uploads.dir;
+    struct error ignored;
+
+    if (u->directory)
+        (void)disk_move(mount, u->directory->id, u->home_dir, u->directory->id,
+                        &ignored);
+    else
+        for (const struct file *f = u->files.first; f; f = f->next)
+            (void)disk_move(mount, f->id, u->home_dir, f->id, &ignored);
+}
+
 static enum error_code commit_stored(struct upload *u, struct error *e)
 {
     int rows = (int)u->files.count + (u->directory ? 1 : 0);
@@ -176,6 +191,7 @@ enum error_code publish(struct upload *u, const char *metadata, struct error *e)
     if (code == ERR_NONE)
         code = commit_stored(u, e);
     if (code != ERR_NONE) {
+        move_back(u);
         (void)publish_undo(u->store, u->home, error_slug(e->code), &ignored);
         return code;
     }

@@ -74,7 +74,11 @@ enum error_code store_open(const struct config *c, struct store **out,
         store_close(s);
         return code;
     }
-    store_recover(s);
+    code = store_recover(s, e);
+    if (code == ERR_DATABASE) {
+        store_close(s);
+        return code;
+    }
     *out = s;
     return ERR_NONE;
 }

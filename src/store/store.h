@@ -35,6 +35,6 @@ const struct config *store_config(const struct store *s);
 /* Clean up: recover, forget ended sessions, remove what nobody owns. Does
  * nothing unless due (once a minute, in one process); force is for the
  * command. Bounded in time. */
-void store_sweep(struct store *s, bool force);
+enum error_code store_sweep(struct store *s, bool force, struct error *e);
 
 #endif

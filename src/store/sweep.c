@@ -22,22 +22,21 @@ enum {
     ORPHAN_GRACE_MS = 60 * 1000 /* a new home gets its lock well before */
 };
 
-static bool take_lease(struct store *s, bool force)
+static enum error_code take_lease(struct store *s, bool force, bool *mine,
+                                  struct error *e)
 {
-    struct error e;
-    struct conn *c = db_write(s->db, &e);
+    struct conn *c = db_write(s->db, e);
     int64_t now = clock_wall_ms();
     struct stmt *q;
-    bool mine;
 
     if (!c)
-        return false;
+        return e->code;
     q = db_statement(c, SQL_LEASE_TAKE);
     stmt_text(q, ":name", "sweep");
     stmt_int(q, ":now", force ? INT64_MAX : now);
     stmt_int(q, ":until", now + SWEEP_EVERY_MS);
-    mine = stmt_run(q) == 1;
-    return db_end(c, true, &e) == ERR_NONE && mine;
+    *mine = stmt_run(q) == 1;
+    return db_end(c, true, e);
 }
 
 /* Homes of sessions that may have lost their process. */
@@ -46,35 +45,36 @@ struct lost {
     size_t count;                         /* */
 };
 
-static void list_lost(struct store *s, int64_t before, struct lost *lost)
+static enum error_code list_lost(struct store *s, int64_t before,
+                                 struct lost *lost, struct error *e)
 {
-    struct error e;
-    struct conn *c = db_read(s->db, &e);
+    struct conn *c = db_read(s->db, e);
     struct stmt *q;
 
     if (!c)
-        return;
+        return e->code;
     q = db_statement(c, SQL_HOMES_UNFINISHED);
     stmt_int(q, ":before", before);
     stmt_int(q, ":limit", SWEEP_STEP);
     while (lost->count < SWEEP_STEP && stmt_step(q))
         strncpy(lost->home[lost->count++], stmt_get_text(q, 0), ID_LENGTH);
-    (void)db_end(c, true, &e);
+    return db_end(c, true, e);
 }
 
 /* Fail sessions without a holder; take back what they were publishing. */
-static void recover_sessions(struct store *s, int64_t before)
+static enum error_code recover_sessions(struct store *s, int64_t before,
+                                        struct error *e)
 {
     struct lost lost = {0};
-    struct error e;
+    enum error_code code = list_lost(s, before, &lost, e);
 
-    list_lost(s, before, &lost);
-    for (size_t i = 0; i < lost.count; i++) {
+    for (size_t i = 0; i < lost.count && code == ERR_NONE; i++) {
         if (!home_reclaim(s, lost.home[i]))
             continue;
         log_write(LOG_INFO, "upload %s lost its process", lost.home[i]);
-        (void)publish_undo(s, lost.home[i], error_slug(ERR_CLIENT_GONE), &e);
+        code = publish_undo(s, lost.home[i], error_slug(ERR_CLIENT_GONE), e);
     }
+    return code;
 }
 
 static bool is_old(int dir, const char *name)
@@ -119,43 +119,46 @@ static void remove_orphans(struct store *s, int64_t deadline)
         closedir(d);
 }
 
-static void forget_ended(struct store *s)
+static enum error_code forget_ended(struct store *s, struct error *e)
 {
     int64_t keep = (int64_t)config_number(s->config, OPT_PROGRESS_KEEP) * 1000;
-    struct error e;
-    struct conn *c = db_write(s->db, &e);
+    struct conn *c = db_write(s->db, e);
     struct stmt *q;
 
     if (!c)
-        return;
+        return e->code;
     q = db_statement(c, SQL_UPLOADS_FORGET);
     stmt_int(q, ":before", clock_wall_ms() - keep);
     stmt_run(q);
-    (void)db_end(c, true, &e);
+    return db_end(c, true, e);
 }
 
-void store_recover(struct store *s)
+enum error_code store_recover(struct store *s, struct error *e)
 {
-    struct error e;
+    enum error_code code = recover_sessions(s, clock_wall_ms(), e);
 
-    recover_sessions(s, clock_wall_ms());
-    (void)purge_deleted(s, &e);
+    return code == ERR_NONE ? purge_deleted(s, e) : code;
 }
 
-void store_sweep(struct store *s, bool force)
+enum error_code store_sweep(struct store *s, bool force, struct error *e)
 {
     int64_t now = clock_wall_ms();
     int64_t due = atomic_load(&s->next_sweep);
-    struct error e;
+    bool mine = false;
+    enum error_code code;
 
     if (!force &&
         (now < due || !atomic_compare_exchange_strong(&s->next_sweep, &due,
                                                       now + SWEEP_EVERY_MS)))
-        return;
-    if (!take_lease(s, force))
-        return;
-    recover_sessions(s, now - SILENT_MS);
-    (void)purge_deleted(s, &e);
-    forget_ended(s);
+        return ERR_NONE;
+    code = take_lease(s, force, &mine, e);
+    if (code != ERR_NONE || !mine)
+        return code;
+    code = recover_sessions(s, now - SILENT_MS, e);
+    if (code == ERR_NONE)
+        code = purge_deleted(s, e);
+    if (code == ERR_NONE)
+        code = forget_ended(s, e);
     remove_orphans(s, now + SWEEP_BUDGET_MS);
+    return code;
 }

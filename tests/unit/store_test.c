@@ -515,7 +515,7 @@ static void sweep_removes_only_orphans(void **state)
     make_orphan(f, "bbbbbbbbbbbbbbbbbbbbbbbbbb", 1);
     make_orphan(f, "not-ours", -1);
     assert_int_equal(entries(f, "data/incoming"), 4);
-    store_sweep(f->store, true);
+    assert_int_equal(store_sweep(f->store, true, &e), ERR_NONE);
     assert_int_equal(entries(f, "data/incoming"), 3);
     assert_int_equal(state_of(f, "chosen-8"), UPLOAD_RECEIVING);
     error_set(&e, ERR_TRUNCATED, "Cut.");
@@ -556,7 +556,7 @@ static void resumes_where_acknowledged(void **state)
         raise(SIGKILL);
     }
     wait(&status);
-    store_sweep(f->store, true);
+    assert_int_equal(store_sweep(f->store, true, &e), ERR_NONE);
     assert_int_equal(state_of(f, "resume-1"), UPLOAD_RECEIVING);
     assert_int_equal(upload_resume(f->store, f->arena, "resume-1", &u, &e),
                      ERR_NONE);
@@ -750,7 +750,7 @@ static void every_statement_runs(void **state)
     u->checked_at = 0;
     assert_int_equal(upload_check(u, &e), ERR_NONE);
     make_orphan(f, "cccccccccccccccccccccccccc", -1);
-    store_sweep(f->store, true);
+    assert_int_equal(store_sweep(f->store, true, &e), ERR_NONE);
     error_set(&e, ERR_TRUNCATED, "Cut.");
     upload_discard(u, &e);
     db_runs(f->store->db, runs);
