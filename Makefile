@@ -18,7 +18,7 @@ HARDEN = -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection=full -fno-delete-null-pointer-checks \
 	-fno-strict-overflow -fno-strict-aliasing -fPIE
 HARDEN_GCC = -ftrivial-auto-var-init=zero -Wtrampolines -Wbidi-chars=any
-HARDEN_LINK = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen
+HARDEN_LINK = $(if $(STATIC),-static-pie,-pie) -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 
@@ -29,7 +29,7 @@ CFLAGS = -std=gnu11 -g $(if $(SANITIZE),-O1 $(SANITIZERS),-O2 \
 CPPFLAGS = -Isrc -I$(BUILD)/gen -DSLIPWAY_VERSION='"$(VERSION)"' -MMD -MP
 LDFLAGS = $(HARDEN_LINK) $(if $(SANITIZE),$(SANITIZERS))
 LDLIBS = -lfcgi -liniparser -lsqlite3 -lnettle -ljansson -lz -lutf8proc \
-	-lpthread
+	-lpthread -lm
 
 SOURCES := $(wildcard src/*.c src/*/*.c)
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/gen/sql_queries.o
@@ -120,6 +120,12 @@ bench: setup-bench
 	@$(MAKE) -s all
 	@node bench/run.mjs $(BENCH) --slipway $(BUILD)/slipway
 
+# One binary without shared libraries.
+static: setup-run
+	@$(MAKE) -s BUILD=build/static STATIC=1 all
+	@strip -o build/slipway-static build/static/slipway
+	@ls -l build/slipway-static
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/slipway/htdocs \
 		$(DESTDIR)$(PREFIX)/share/doc/slipway
@@ -130,4 +136,4 @@ install: all
 
 clean:
 	rm -rf build
-.PHONY: all unit fuzz-programs fuzz run test test-quick lint bench install clean
+.PHONY: all unit fuzz-programs fuzz run test test-quick lint bench static install clean

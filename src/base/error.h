@@ -59,6 +59,7 @@ struct error {
     enum error_code code;          /* what happened */
     const char *limit;             /* static name of the option hit, or NULL */
     uint64_t limit_value;          /* its value, in bytes or a count */
+    const char *limit_text;        /* its value where that is not a number */
     char file[ERROR_FILE_MAX];     /* client's name of the file concerned */
     char detail[ERROR_DETAIL_MAX]; /* one sentence for the user, UTF-8 */
     int sys;                       /* errno for the log, 0 if none */

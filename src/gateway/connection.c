@@ -25,8 +25,9 @@
 
 enum {
     BUFFER_SIZE = 64 * 1024,
-    BUFFER_ALIGN = 4096, /* the kernel copies whole pages faster */
-    ROLE_RESPONDER = 1   /* FCGI_RESPONDER of the FastCGI specification */
+    BUFFER_ALIGN = 4096,       /* the kernel copies whole pages faster */
+    ROLE_RESPONDER = 1,        /* FCGI_RESPONDER of the FastCGI specification */
+    PARAMS_WAIT_MS = 30 * 1000 /* a front server sends them at once */
 };
 
 struct connection {
@@ -65,7 +66,7 @@ void connection_free(struct connection *c)
     free(c);
 }
 
-/* Set how long a read may wait, once per request. */
+/* Set how long a read may wait. */
 static void set_timeout(struct connection *c, int wait_ms)
 {
     struct timeval t = {wait_ms / 1000, (wait_ms % 1000) * 1000};
@@ -174,6 +175,7 @@ void connection_serve(struct connection *c, struct app *app, int fd)
 
     c->fcgi.ipcFd = fd;
     c->timeout_ms = 0;
+    set_timeout(c, PARAMS_WAIT_MS);
     /* Keeps FCGX_Accept_r from closing fd before it has read from it; the
      * flag is read anew from the request, and overruled below. */
     c->fcgi.keepConnection = 1;

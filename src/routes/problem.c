@@ -26,7 +26,9 @@ static json_t *problem_json(const struct request *req, const struct error *e)
         json_object_set_new(j, "remedy", json_string(error_remedy(e->code)));
     if (e->limit)
         json_object_set_new(j, "limit", json_string(e->limit));
-    if (e->limit && e->limit_value)
+    if (e->limit_text)
+        json_object_set_new(j, "limit_value", json_string(e->limit_text));
+    else if (e->limit && e->limit_value)
         json_object_set_new(j, "limit_value",
                             json_integer((json_int_t)e->limit_value));
     if (*e->file)

@@ -201,6 +201,7 @@ static enum error_code check_type(struct upload *u, const struct file *f,
         return ERR_NONE;
     error_limit(e, ERR_TYPE_NOT_ACCEPTED, "accept", 0,
                 "Accepted are: %s. This file is %s.", accept, f->type);
+    e->limit_text = accept;
     error_file(e, f->name);
     return ERR_TYPE_NOT_ACCEPTED;
 }
