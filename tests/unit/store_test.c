@@ -714,8 +714,7 @@ static void remove_one_of_a_directory(struct fixture *f)
 
 /* Cancelled while this very thread holds it: the canceller gives up waiting,
  * and the holder learns of it. */
-static enum error_code upload_end_cancelled(struct fixture *f,
-                                            struct upload *u)
+static enum error_code upload_end_cancelled(struct fixture *f, struct upload *u)
 {
     struct error e;
 
