@@ -1,4 +1,5 @@
--- The first schema. Times are milliseconds since 1970-01-01T00:00:00Z.
+-- The first schema. Times are milliseconds since 1970-01-01T00:00:00Z, but for
+-- file.created_at.
 
 -- One upload session: everything that arrives under one upload id, from its
 -- first byte until its end, and for a bounded time after that.
@@ -39,11 +40,12 @@ CREATE TABLE file (
     type TEXT NOT NULL,             -- media type to serve it with
     sha256 BLOB,                    -- 32 bytes, NULL where not computed
     metadata TEXT NOT NULL,         -- JSON object of the form's fields
-    created_at INTEGER NOT NULL     -- when it was stored
+    created_at INTEGER NOT NULL     -- when it was stored: microseconds, made
+                                    -- unique, so that they order the list
 ) STRICT, WITHOUT ROWID;
 
 -- The list, newest first, shows whole uploads only.
-CREATE INDEX file_by_age ON file (created_at, id)
+CREATE INDEX file_by_age ON file (created_at)
     WHERE directory IS NULL AND state = 'stored';
 
 -- The files of one upload, and of one directory.

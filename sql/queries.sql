@@ -50,7 +50,8 @@ SELECT home FROM upload
 WHERE state IN ('receiving', 'publishing') AND resumable = 0
   AND updated_at <= :before
 UNION
-SELECT upload FROM file WHERE state = 'publishing' AND created_at <= :before
+SELECT upload FROM file
+WHERE state = 'publishing' AND created_at <= :before * 1000
 LIMIT :limit;
 
 -- name: upload_has_home
@@ -68,8 +69,14 @@ INSERT INTO file (id, upload, directory, is_directory, state, position, mount,
 VALUES (:id, :upload, :directory, :is_directory, 'publishing', :position,
         :mount, :path, :name, :size, :count, :type, :sha256, :metadata, :now);
 
+-- Later than every other file, in order of arrival within the upload.
 -- name: files_stored
-UPDATE file SET state = 'stored', created_at = :now
+UPDATE file
+SET state = 'stored',
+    created_at = position + max(:now, 1 + coalesce((
+        SELECT created_at FROM file
+        WHERE directory IS NULL AND state = 'stored'
+        ORDER BY created_at DESC LIMIT 1), 0))
 WHERE upload = :upload AND state = 'publishing';
 
 -- name: file_get
@@ -98,7 +105,7 @@ SELECT id, directory, is_directory, mount, path, name, size, count, type,
        sha256, metadata, created_at
 FROM file
 WHERE directory IS NULL AND state = 'stored'
-  AND (created_at, id) < (:before_time, :before_id)
+  AND created_at < :before
   AND (:name IS NULL OR instr(lower(name), lower(:name)) > 0)
   AND NOT EXISTS (
       SELECT 1 FROM json_each(:metadata) AS wanted
@@ -108,7 +115,7 @@ WHERE directory IS NULL AND state = 'stored'
                json_each(CASE had.type WHEN 'array' THEN had.value
                          ELSE json_array(had.value) END) AS one
           WHERE had.key = wanted.key AND one.value = wanted.value))
-ORDER BY created_at DESC, id DESC
+ORDER BY created_at DESC
 LIMIT :limit;
 
 -- name: file_deleting

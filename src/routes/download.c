@@ -87,7 +87,7 @@ static void add_validators(struct response *res, const struct file *f,
 {
     char date[DATE_MAX];
 
-    date_http(date, f->created_at / 1000);
+    date_http(date, f->created_at / 1000000);
     response_header(res, "ETag", "%s", etag);
     response_header(res, "Last-Modified", "%s", date);
     response_header(res, "Cache-Control", "private, no-cache");
@@ -175,7 +175,7 @@ static const char *wanted_range(const struct app *app,
     if (strcmp(req->method, "GET") != 0 ||
         config_choice(app->config, OPT_OFFLOAD) != 0 ||
         !condition_if_range(request_header(req, "If-Range"), etag,
-                            f->created_at / 1000, clock_wall_ms() / 1000))
+                            f->created_at / 1000000, clock_wall_ms() / 1000))
         return NULL;
     return request_header(req, "Range");
 }
@@ -219,7 +219,7 @@ static enum condition_result check_conditions(const struct request *req,
         .if_unmodified_since = request_header(req, "If-Unmodified-Since"),
     };
 
-    return condition_check(&c, etag, f->created_at / 1000, true);
+    return condition_check(&c, etag, f->created_at / 1000000, true);
 }
 
 /* The id is what comes before a slash; the name after it is decoration. NULL

@@ -11,7 +11,7 @@
 #include "routes/render.h"
 #include "routes/routes.h"
 
-enum { PAGE_STANDARD = 100, VALUE_MAX = 1024, CURSOR_MAX = 64 };
+enum { PAGE_STANDARD = 100, VALUE_MAX = 1024, CURSOR_MAX = 24 };
 
 static enum error_code bad(struct error *e, const char *name,
                            const char *allowed)
@@ -19,20 +19,16 @@ static enum error_code bad(struct error *e, const char *name,
     return error_set(e, ERR_BAD_REQUEST, "%s must be %s.", name, allowed);
 }
 
-/* A cursor is `<milliseconds>.<id>` of the last file of the page before. */
-static enum error_code read_cursor(struct request *req, const char *value,
-                                   struct file_filter *f, struct error *e)
+/* A cursor is the place of the page's last file in the order of the list. */
+static enum error_code read_cursor(const char *value, struct file_filter *f,
+                                   struct error *e)
 {
-    const char *dot = strchr(value, '.');
-    uint64_t time;
+    uint64_t place;
 
-    if (!dot || !text_parse_u64(value, (size_t)(dot - value), &time) ||
-        time > INT64_MAX || !id_is_generated(dot + 1))
+    if (!text_parse_u64(value, strlen(value), &place) || place > INT64_MAX)
         return bad(e, "cursor", "the next of an earlier page");
-    f->before_time = (int64_t)time;
-    f->before_id = arena_strdup(req->arena, dot + 1);
-    return f->before_id ? ERR_NONE
-                        : error_set(e, ERR_MEMORY, "No memory for the list.");
+    f->before = (int64_t)place;
+    return ERR_NONE;
 }
 
 /* limit, cursor and name; each at most once. */
@@ -57,7 +53,7 @@ static enum error_code read_plain(struct request *req, struct file_filter *f,
     r = query_get(req->query, "cursor", value, sizeof value);
     if (r == QUERY_BAD)
         return bad(e, "cursor", "the next of an earlier page");
-    return r == QUERY_FOUND ? read_cursor(req, value, f, e) : ERR_NONE;
+    return r == QUERY_FOUND ? read_cursor(value, f, e) : ERR_NONE;
 }
 
 /* All meta.KEY=VALUE as a JSON object; each key at most once. */
@@ -92,8 +88,7 @@ static enum error_code read_filter(struct request *req, struct file_filter *f,
     enum error_code code;
     char *text;
 
-    *f = (struct file_filter){
-        .before_time = INT64_MAX, .before_id = "", .limit = PAGE_STANDARD};
+    *f = (struct file_filter){.before = INT64_MAX, .limit = PAGE_STANDARD};
     code = read_plain(req, f, e);
     if (code == ERR_NONE)
         code = read_metadata(req, metadata, e);
@@ -120,8 +115,7 @@ static json_t *next_cursor(struct file_list *l, unsigned limit)
     last->next = NULL;
     l->last = last;
     l->count--;
-    (void)snprintf(cursor, sizeof cursor, "%lld.%s",
-                   (long long)last->created_at, last->id);
+    (void)snprintf(cursor, sizeof cursor, "%lld", (long long)last->created_at);
     return json_string(cursor);
 }
 

@@ -52,7 +52,7 @@ static void add_details(json_t *j, const struct file *f)
 {
     char created[DATE_MAX];
 
-    date_rfc3339(created, f->created_at / 1000);
+    date_rfc3339(created, f->created_at / 1000000);
     json_object_set_new(j, "created", json_string(created));
     json_object_set_new(j, "metadata", json_loads(f->metadata, 0, NULL));
 }

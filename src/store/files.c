@@ -140,8 +140,7 @@ enum error_code files_page(struct store *s, struct arena *a,
     if (!c)
         return e->code;
     q = db_statement(c, SQL_FILES_PAGE);
-    stmt_int(q, ":before_time", filter->before_time);
-    stmt_text(q, ":before_id", filter->before_id);
+    stmt_int(q, ":before", filter->before);
     if (filter->name)
         stmt_text(q, ":name", filter->name);
     stmt_text(q, ":metadata", filter->metadata);

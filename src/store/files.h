@@ -30,7 +30,7 @@ struct file {
     uint64_t size;                     /* bytes; of a directory: the sum */
     uint64_t count;                    /* 1; of a directory: its files */
     const char *metadata;              /* JSON object */
-    int64_t created_at;                /* milliseconds since the epoch */
+    int64_t created_at;                /* microseconds since the epoch */
     struct file *next;                 /* in a list */
 };
 
@@ -49,12 +49,11 @@ struct file *file_get(struct store *s, struct arena *a, const char *id,
 enum { FILE_PAGE_MAX = 1000 };
 
 struct file_filter {
-    const char *name;      /* part of the name, ASCII case ignored, or NULL */
-    const char *metadata;  /* JSON object {key: value} all of which a file must
-                              have, "{}" for none */
-    int64_t before_time;   /* only files older than this ... */
-    const char *before_id; /* ... or as old with a smaller id */
-    unsigned limit;        /* at most so many */
+    const char *name;     /* part of the name, ASCII case ignored, or NULL */
+    const char *metadata; /* JSON object {key: value} all of which a file must
+                             have, "{}" for none */
+    int64_t before;       /* only files with a smaller created_at */
+    unsigned limit;       /* at most so many */
 };
 
 /* Newest first; directory uploads as one entry. */

@@ -49,7 +49,7 @@ static void insert_file(struct conn *c, const struct upload *u,
     if (f->has_sha256)
         stmt_blob(q, ":sha256", f->sha256, sizeof f->sha256);
     stmt_text(q, ":metadata", metadata);
-    stmt_int(q, ":now", clock_wall_ms());
+    stmt_int(q, ":now", clock_wall_us());
     stmt_run(q);
 }
 
@@ -126,7 +126,6 @@ static enum error_code commit_stored(struct upload *u, struct error *e)
 {
     int rows = (int)u->files.count + (u->directory ? 1 : 0);
     struct conn *c = db_write(u->store->db, e);
-    int64_t now = clock_wall_ms();
     struct stmt *q;
     bool ours;
     enum error_code code;
@@ -135,21 +134,17 @@ static enum error_code commit_stored(struct upload *u, struct error *e)
         return e->code;
     q = db_statement(c, SQL_FILES_STORED);
     stmt_text(q, ":upload", u->home);
-    stmt_int(q, ":now", now);
+    stmt_int(q, ":now", clock_wall_us());
     ours = stmt_run(q) == rows;
     if (u->has_row) {
         q = db_statement(c, SQL_UPLOAD_STORED);
         stmt_text(q, ":id", u->id);
-        stmt_int(q, ":now", now);
+        stmt_int(q, ":now", clock_wall_ms());
         ours = stmt_run(q) == 1 && ours;
     }
     code = db_end(c, ours, e);
     if (code == ERR_NONE && !ours)
         code = error_set(e, ERR_INTERNAL, "The upload changed hands.");
-    for (struct file *f = u->files.first; f; f = f->next)
-        f->created_at = now;
-    if (u->directory)
-        u->directory->created_at = now;
     return code;
 }
 

@@ -409,10 +409,8 @@ static void reserve_is_kept(void **state)
 static void pages_filter_and_order(void **state)
 {
     struct fixture *f = *state;
-    struct file_filter filter = {.before_time = INT64_MAX,
-                                 .before_id = "",
-                                 .metadata = "{}",
-                                 .limit = 2};
+    struct file_filter filter = {
+        .before = INT64_MAX, .metadata = "{}", .limit = 2};
     struct file_list page = {0};
     struct file *newest = NULL;
     struct error e;
@@ -422,20 +420,17 @@ static void pages_filter_and_order(void **state)
 
         add(u, i == 1 ? "Needle.txt" : "hay.txt", "x");
         newest = finish(u);
-        usleep(2000);
     }
     assert_int_equal(files_page(f->store, f->arena, &filter, &page, &e),
                      ERR_NONE);
     assert_int_equal(page.count, 2);
     assert_string_equal(page.first->id, newest->id);
-    filter.before_time = page.last->created_at;
-    filter.before_id = page.last->id;
+    filter.before = page.last->created_at;
     memset(&page, 0, sizeof page);
     assert_int_equal(files_page(f->store, f->arena, &filter, &page, &e),
                      ERR_NONE);
     assert_int_equal(page.count, 1);
-    filter = (struct file_filter){.before_time = INT64_MAX,
-                                  .before_id = "",
+    filter = (struct file_filter){.before = INT64_MAX,
                                   .name = "nEEDle",
                                   .metadata = "{\"k\":\"v\"}",
                                   .limit = 9};
