@@ -16,7 +16,6 @@ CREATE TABLE upload (
     received INTEGER NOT NULL,      -- bytes acknowledged or shown as progress
     digest_state BLOB,              -- SHA-256 midstate at received, or NULL
     error TEXT,                     -- slug of the failure, where state='failed'
-    created_at INTEGER NOT NULL,    -- when the session was opened
     updated_at INTEGER NOT NULL     -- when anything in this row last changed
 ) STRICT, WITHOUT ROWID;
 
@@ -39,7 +38,6 @@ CREATE TABLE file (
     count INTEGER NOT NULL,         -- files: 1, or those of the directory
     type TEXT NOT NULL,             -- media type to serve it with
     sha256 BLOB,                    -- 32 bytes, NULL where not computed
-    metadata TEXT NOT NULL,         -- JSON object of the form's fields
     created_at INTEGER NOT NULL     -- when it was stored: microseconds, made
                                     -- unique, so that they order the list
 ) STRICT, WITHOUT ROWID;
@@ -55,6 +53,18 @@ CREATE INDEX file_by_directory ON file (directory)
 
 -- Files on their way in or out, for recovery.
 CREATE INDEX file_in_motion ON file (state) WHERE state <> 'stored';
+
+-- The form's fields, once for all files of an upload that has any.
+CREATE TABLE form (
+    upload TEXT NOT NULL PRIMARY KEY, -- as in file
+    metadata TEXT NOT NULL            -- JSON object
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER form_goes_with_its_last_file AFTER DELETE ON file
+WHEN NOT EXISTS (SELECT 1 FROM file WHERE upload = OLD.upload)
+BEGIN
+    DELETE FROM form WHERE upload = OLD.upload;
+END;
 
 -- Work that one process at a time may do.
 CREATE TABLE lease (

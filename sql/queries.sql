@@ -3,9 +3,9 @@
 
 -- name: upload_insert
 INSERT INTO upload (id, home, state, resumable, file, name, type, total,
-                    received, created_at, updated_at)
-VALUES (:id, :home, :state, :resumable, :file, :name, :type, :total,
-        :received, :now, :now)
+                    received, updated_at)
+VALUES (:id, :home, 'receiving', :resumable, :file, :name, :type, :total, 0,
+        :now)
 ON CONFLICT DO NOTHING;
 
 -- name: upload_get
@@ -44,15 +44,29 @@ UPDATE upload
 SET state = 'failed', error = :error, digest_state = NULL, updated_at = :now
 WHERE home = :home AND state IN ('receiving', 'publishing');
 
--- Homes of sessions that do not outlive their process and are not over.
+-- Homes of sessions that are not over, if they would not outlive their process
+-- or were being published.
 -- name: homes_unfinished
 SELECT home FROM upload
-WHERE state IN ('receiving', 'publishing') AND resumable = 0
-  AND updated_at <= :before
+WHERE state IN ('receiving', 'publishing') AND updated_at <= :before
+  AND (resumable = 0 OR state = 'publishing') AND home > :after
 UNION
 SELECT upload FROM file
-WHERE state = 'publishing' AND created_at <= :before * 1000
-LIMIT :limit;
+WHERE state = 'publishing' AND state <> 'stored'
+  AND created_at <= :before * 1000 AND upload > :after
+ORDER BY 1 LIMIT :limit;
+
+-- A resumable session goes back to where it was before it was published.
+-- name: upload_reopen
+UPDATE upload SET state = 'receiving', updated_at = :now
+WHERE home = :home AND state = 'publishing' AND resumable = 1;
+
+-- name: files_publishing
+SELECT id FROM file
+WHERE upload = :upload AND state = 'publishing' AND directory IS NULL;
+
+-- name: files_unpublish
+DELETE FROM file WHERE upload = :upload AND state = 'publishing';
 
 -- name: upload_has_home
 SELECT resumable FROM upload
@@ -65,9 +79,12 @@ WHERE state IN ('stored', 'cancelled', 'failed', 'expired')
 
 -- name: file_insert
 INSERT INTO file (id, upload, directory, is_directory, state, position, mount,
-                  path, name, size, count, type, sha256, metadata, created_at)
+                  path, name, size, count, type, sha256, created_at)
 VALUES (:id, :upload, :directory, :is_directory, 'publishing', :position,
-        :mount, :path, :name, :size, :count, :type, :sha256, :metadata, :now);
+        :mount, :path, :name, :size, :count, :type, :sha256, :now);
+
+-- name: form_insert
+INSERT INTO form (upload, metadata) VALUES (:upload, :metadata);
 
 -- Later than every other file, in order of arrival within the upload.
 -- name: files_stored
@@ -81,20 +98,20 @@ WHERE upload = :upload AND state = 'publishing';
 
 -- name: file_get
 SELECT id, directory, is_directory, mount, path, name, size, count, type,
-       sha256, metadata, created_at
-FROM file WHERE id = :id AND state = 'stored';
+       sha256, created_at, coalesce(metadata, '{}')
+FROM file LEFT JOIN form USING (upload) WHERE id = :id AND state = 'stored';
 
 -- name: files_of_upload
 SELECT id, directory, is_directory, mount, path, name, size, count, type,
-       sha256, metadata, created_at
-FROM file
+       sha256, created_at, coalesce(metadata, '{}')
+FROM file LEFT JOIN form USING (upload)
 WHERE upload = :upload AND state = 'stored' AND directory IS NULL
 ORDER BY position;
 
 -- name: files_of_directory
 SELECT id, directory, is_directory, mount, path, name, size, count, type,
-       sha256, metadata, created_at
-FROM file
+       sha256, created_at, coalesce(metadata, '{}')
+FROM file LEFT JOIN form USING (upload)
 WHERE directory = :directory AND state = 'stored'
 ORDER BY name LIMIT :limit;
 
@@ -102,8 +119,8 @@ ORDER BY name LIMIT :limit;
 -- its members is among the values that the file has for that key.
 -- name: files_page
 SELECT id, directory, is_directory, mount, path, name, size, count, type,
-       sha256, metadata, created_at
-FROM file
+       sha256, created_at, coalesce(metadata, '{}')
+FROM file LEFT JOIN form USING (upload)
 WHERE directory IS NULL AND state = 'stored'
   AND created_at < :before
   AND (:name IS NULL OR instr(lower(name), lower(:name)) > 0)
@@ -111,7 +128,7 @@ WHERE directory IS NULL AND state = 'stored'
       SELECT 1 FROM json_each(:metadata) AS wanted
       WHERE NOT EXISTS (
           SELECT 1
-          FROM json_each(file.metadata) AS had,
+          FROM json_each(form.metadata) AS had,
                json_each(CASE had.type WHEN 'array' THEN had.value
                          ELSE json_array(had.value) END) AS one
           WHERE had.key = wanted.key AND one.value = wanted.value))
@@ -127,15 +144,29 @@ UPDATE file SET state = 'deleting'
 WHERE upload = :upload AND state = 'publishing';
 
 -- name: directory_shrink
-UPDATE file SET size = size - :size, count = count - 1
-WHERE id = :directory AND is_directory = 1;
+UPDATE file
+SET size = size - (SELECT size FROM file WHERE id = :id), count = count - 1
+WHERE id = (SELECT directory FROM file WHERE id = :id);
 
+-- A directory upload goes as a whole, so its files are not listed with it.
 -- name: files_deleting
 SELECT id, directory, path FROM file
-WHERE state = 'deleting' ORDER BY directory IS NULL, id LIMIT :limit;
+WHERE state = 'deleting' AND state <> 'stored' AND id > :after
+  AND NOT EXISTS (SELECT 1 FROM file AS parent
+                  WHERE parent.id = file.directory
+                    AND parent.state = 'deleting')
+ORDER BY id LIMIT :limit;
+
+-- name: file_deleting_one
+SELECT id, directory, path FROM file WHERE id = :id AND state = 'deleting';
 
 -- name: file_forget
 DELETE FROM file WHERE id = :id AND state = 'deleting';
 
+-- name: lease_get
+SELECT until FROM lease WHERE name = :name;
+
+-- A lease that ends too far ahead was written under a wrong clock.
 -- name: lease_take
-UPDATE lease SET until = :until WHERE name = :name AND until <= :now;
+UPDATE lease SET until = :until
+WHERE name = :name AND (until <= :now OR until > :until);

@@ -31,8 +31,6 @@ enum error_code {
     ERR_CANCELLED,         /* the upload was cancelled */
     ERR_FINISHED,          /* the upload is over already */
     ERR_BUSY,              /* another request holds the upload */
-    ERR_OFFSET,            /* data does not start where the upload stands */
-    ERR_LENGTH_REQUIRED,   /* a length is needed and none was sent */
     ERR_PRECONDITION,      /* RFC 9110 section 13 condition is false */
     ERR_FILE_TOO_LARGE,    /* over max_file_size */
     ERR_FILE_TOO_SMALL,    /* under min_file_size */

@@ -53,7 +53,7 @@ const struct config_option config_options[OPT_COUNT_] = {
         .help = "The smallest file. With 0, empty files are accepted.",
     }, {
         .id = OPT_MAX_FILES, .section = "limits", .key = "max_files",
-        .type = OPTION_COUNT, .standard = "1000", .min = 1, .max = 100000,
+        .type = OPTION_COUNT, .standard = "1000", .min = 1, .max = 10000,
         .help = "The most files in one request.",
     }, {
         .id = OPT_MAX_REQUEST_SIZE, .section = "limits",

@@ -15,12 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "gateway/exchange.h"
 
 enum {
     BUFFER_SIZE = 128 * 1024,
     DROP_MAX = 64 * 1024 * 1024, /* bytes of a refused body */
-    DROP_WAIT_MS = 2000          /* silence that ends the dropping */
+    DROP_MS = 10 * 1000          /* for dropping it */
 };
 
 struct cgi {
@@ -67,6 +68,8 @@ static enum body_result next(struct body *b, const void **data, size_t *len,
 
 static void drop_rest(struct cgi *c)
 {
+    int64_t until = clock_monotonic_ms() + DROP_MS;
+    enum body_result r = BODY_WAIT;
     uint64_t dropped = 0;
     const void *data;
     size_t len;
@@ -74,10 +77,13 @@ static void drop_rest(struct cgi *c)
 
     if (c->body.length == BODY_LENGTH_UNKNOWN && c->body.received == 0)
         return;
-    while (dropped < DROP_MAX &&
-           next(&c->body, &data, &len, DROP_WAIT_MS, &e) == BODY_DATA) {
-        c->body.received += len;
-        dropped += len;
+    while ((r == BODY_DATA || r == BODY_WAIT) && dropped < DROP_MAX &&
+           clock_monotonic_ms() < until) {
+        r = next(&c->body, &data, &len, DROP_MS / 10, &e);
+        if (r == BODY_DATA) {
+            c->body.received += len;
+            dropped += len;
+        }
     }
 }
 

@@ -191,6 +191,17 @@ static void send_live(const struct transport *t, struct response *res)
     buf_free(&out);
 }
 
+/* The answer when there is not even memory for an answer. */
+static void send_busy(const struct transport *t)
+{
+    static const char busy[] =
+        "Status: 503 Failed\r\nContent-Type: text/plain\r\n"
+        "Retry-After: 5\r\nCache-Control: no-store\r\n\r\n"
+        "Out of memory: try again later.\n";
+
+    (void)t->write(t->ctx, busy, sizeof busy - 1);
+}
+
 static void send_response(struct app *app, struct request *req,
                           struct response *res, const struct transport *t)
 {
@@ -199,6 +210,10 @@ static void send_response(struct app *app, struct request *req,
     bool handed = hand_over(app, req, res);
     struct error e;
 
+    if (res->failed) {
+        send_busy(t);
+        return;
+    }
     if (!handed && !is_head && open_sources(res, &e) != ERR_NONE) {
         close_sources(res);
         log_failure(LOG_ERROR, &e);
@@ -236,9 +251,7 @@ void exchange_serve(struct app *app, struct request *req,
     log_request(id);
     req->arena = arena_new(ARENA_CEILING);
     if (!req->arena) {
-        static const char busy[] = "Status: 503 Out of memory\r\n\r\n";
-
-        (void)t->write(t->ctx, busy, sizeof busy - 1);
+        send_busy(t);
         log_request(NULL);
         return;
     }

@@ -74,7 +74,8 @@ static bool is_waiting(const struct server *s)
     return poll(&p, 1, 0) > 0;
 }
 
-/* A moment for the system to find descriptors or memory again. */
+/* A moment for the system to find descriptors or memory again, or whatever
+ * it was. */
 static void pause_accepting(void)
 {
     const struct timespec moment = {0, 100 * 1000000L};
@@ -109,7 +110,7 @@ static int accept_next(struct server *s)
             break;
         if (errno == EAGAIN && is_spare(s))
             return -1;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
             pause_accepting();
     }
     if (atomic_fetch_sub(&s->idle, 1) == 1 && fd >= 0)

@@ -330,33 +330,6 @@ bool mediatype_accepted(const char *list, const char *name, const char *type)
     return false;
 }
 
-static bool element_valid(const char *e, size_t len)
-{
-    size_t n = name_span(e);
-
-    if (len == 3 && memcmp(e, "*/*", 3) == 0)
-        return true;
-    if (len > 1 && *e == '.')
-        return token_span(e) == len && !memchr(e, '*', len) &&
-               e[len - 1] != '.';
-    if (n > 0 && len == n + 2 && memcmp(e + n, "/*", 2) == 0)
-        return true;
-    return is_type(e, len);
-}
-
-bool mediatype_list_valid(const char *list)
-{
-    const char *element;
-    size_t len;
-
-    if (is_empty(list))
-        return true;
-    while (next_element(&list, &element, &len))
-        if (!element_valid(element, len))
-            return false;
-    return true;
-}
-
 bool mediatype_is_inline_safe(const char *type)
 {
     char base[MEDIATYPE_MAX];

@@ -27,9 +27,6 @@ void mediatype_effective(char out[MEDIATYPE_MAX], const char *name,
  * NULL list accepts everything. */
 bool mediatype_accepted(const char *list, const char *name, const char *type);
 
-/* Whether list is well-formed; for the check of the configuration. */
-bool mediatype_list_valid(const char *list);
-
 /* May be sent inline: images but SVG, audio, video, application/pdf and
  * text/plain. Everything a browser would run or lay out is not. */
 bool mediatype_is_inline_safe(const char *type);

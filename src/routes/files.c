@@ -101,21 +101,14 @@ static enum error_code read_filter(struct request *req, struct file_filter *f,
     return code;
 }
 
-/* The list holds one file more than the page if there is a further page: take
- * it off and give the cursor. */
-static json_t *next_cursor(struct file_list *l, unsigned limit)
+static json_t *next_cursor(const struct file_list *l)
 {
     char cursor[CURSOR_MAX];
-    struct file *last = l->first;
 
-    if (l->count <= limit)
+    if (!l->more)
         return json_null();
-    while (last->next != l->last)
-        last = last->next;
-    last->next = NULL;
-    l->last = last;
-    l->count--;
-    (void)snprintf(cursor, sizeof cursor, "%lld", (long long)last->created_at);
+    (void)snprintf(cursor, sizeof cursor, "%lld",
+                   (long long)l->last->created_at);
     return json_string(cursor);
 }
 
@@ -126,27 +119,22 @@ enum error_code files_list(struct app *app, struct request *req,
     struct file_list list = {0};
     struct file_filter filter;
     enum error_code code = read_filter(req, &filter, e);
-    json_t *next;
 
     (void)rest;
-    if (code == ERR_NONE) {
-        filter.limit++;
+    if (code == ERR_NONE)
         code = files_page(app->store, req->arena, &filter, &list, e);
-    }
     if (code != ERR_NONE)
         return code;
-    next = next_cursor(&list, filter.limit - 1);
     response_header(res, "Vary", "Accept");
     response_header(res, "Cache-Control", "no-store");
     response_header(res, "X-Content-Type-Options", "nosniff");
     if (accept_form(request_header(req, "Accept"), FORM_TEXT) == FORM_TEXT) {
-        json_decref(next);
         render_urls(app, res, &list);
     } else {
         json_t *j = json_object();
 
         json_object_set_new(j, "files", render_files(app, req, &list, true));
-        json_object_set_new(j, "next", next);
+        json_object_set_new(j, "next", next_cursor(&list));
         render_json(res, j);
     }
     return ERR_NONE;

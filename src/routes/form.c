@@ -182,6 +182,7 @@ static enum error_code feed(void *ctx, const void *data, size_t len,
     return multipart_feed(f->parser, data, len, e);
 }
 
+/* What counts in the end is the size as it is stored: JSON, escapes and all. */
 static enum error_code finish(struct form *f, struct file_list *files,
                               struct error *e)
 {
@@ -194,8 +195,12 @@ static enum error_code finish(struct form *f, struct file_list *files,
     metadata = json_dumps(f->metadata, JSON_COMPACT);
     if (!metadata)
         return error_set(e, ERR_MEMORY, "No memory for the metadata.");
-    f->upload = NULL;
-    code = upload_finish(u, metadata, files, e);
+    f->field_bytes = 0;
+    code = charge_field(f, strlen(metadata), e);
+    if (code == ERR_NONE) {
+        f->upload = NULL;
+        code = upload_finish(u, metadata, files, e);
+    }
     if (code == ERR_NONE)
         memcpy(f->choice->id, upload_id(u), strlen(upload_id(u)) + 1);
     free(metadata);

@@ -16,28 +16,25 @@ enum {
 
 /* A watcher of one session, in its request's arena. */
 struct watch {
-    struct app *app;           /* */
-    const struct request *req; /* */
-    const char *id;            /* */
-    char *last;                /* what was sent last, malloc'ed */
-    int silent_ms;             /* since anything was sent */
-    bool ended;                /* the session is over, or unknown */
+    struct app *app; /* */
+    const char *id;  /* */
+    char *last;      /* what was sent last, malloc'ed */
+    int silent_ms;   /* since anything was sent */
+    bool ended;      /* the session is over, or unknown */
 };
 
 /* One look, as JSON text for the caller to free. NULL if it is gone. */
 static char *look(struct watch *w)
 {
     struct arena *a = arena_new(4 * 1024 * 1024);
-    struct request req = *w->req;
     struct progress p;
     struct error e;
     char *text = NULL;
 
     if (!a)
         return NULL;
-    req.arena = a;
     if (progress_get(w->app->store, a, w->id, &p, &e) == ERR_NONE) {
-        json_t *j = render_progress(w->app, &req, &p);
+        json_t *j = render_progress(&p);
 
         text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6));
         json_decref(j);
@@ -96,7 +93,6 @@ static enum error_code events(struct app *app, struct request *req,
     if (!w)
         return error_set(e, ERR_MEMORY, "No memory for events.");
     w->app = app;
-    w->req = req;
     w->id = id;
     response_header(res, "Content-Type", "text/event-stream");
     response_header(res, "X-Accel-Buffering", "no");
@@ -112,10 +108,16 @@ static enum error_code answer(struct app *app, struct request *req,
 {
     struct progress p;
     enum error_code code = progress_get(app->store, req->arena, id, &p, e);
+    json_t *j;
 
-    if (code == ERR_NONE)
-        render_json(res, render_progress(app, req, &p));
-    return code;
+    if (code != ERR_NONE)
+        return code;
+    j = render_progress(&p);
+    if (p.state == UPLOAD_STORED)
+        json_object_set_new(j, "files",
+                            render_files(app, req, &p.files, false));
+    render_json(res, j);
+    return ERR_NONE;
 }
 
 enum error_code progress_handle(struct app *app, struct request *req,

@@ -105,8 +105,7 @@ static json_t *progress_number(const struct progress *p)
     return json_real(part < 0.999 ? part : 0.999);
 }
 
-json_t *render_progress(const struct app *app, const struct request *req,
-                        const struct progress *p)
+json_t *render_progress(const struct progress *p)
 {
     json_t *j = json_object();
 
@@ -119,9 +118,6 @@ json_t *render_progress(const struct app *app, const struct request *req,
     json_object_set_new(j, "progress", progress_number(p));
     if (p->state == UPLOAD_FAILED)
         json_object_set_new(j, "error", json_string(p->error));
-    if (p->state == UPLOAD_STORED)
-        json_object_set_new(j, "files",
-                            render_files(app, req, &p->files, false));
     return j;
 }
 

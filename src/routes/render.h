@@ -20,9 +20,9 @@ json_t *render_file(const struct app *app, const struct request *req,
 json_t *render_files(const struct app *app, const struct request *req,
                      const struct file_list *l, bool full);
 
-/* {id, state, loaded, total, progress, error, files}. */
-json_t *render_progress(const struct app *app, const struct request *req,
-                        const struct progress *p);
+/* {id, state, loaded, total, progress, error}: the same small size for every
+ * upload. */
+json_t *render_progress(const struct progress *p);
 
 /* Answer with JSON; takes over the reference. */
 void render_json(struct response *res, json_t *j);

@@ -63,6 +63,7 @@ struct db {
     pthread_cond_t committed;     /* some group is done */
     struct group *group;          /* open transaction, or NULL */
     unsigned writers_waiting;     /* for their turn */
+    uint64_t busy_failures;       /* groups that found the file locked */
     char *path;                   /* of the file */
     bool power;                   /* durability = power */
     struct conn writer;           /* */
@@ -321,7 +322,6 @@ static enum error_code report(const struct error *failure, struct error *e)
 {
     if (failure->code == ERR_NONE)
         return ERR_NONE;
-    log_failure(LOG_ERROR, failure);
     if (e)
         *e = *failure;
     return failure->code;
@@ -380,15 +380,28 @@ static bool group_begin(struct conn *c)
     return true;
 }
 
+/* Who waited while another writer waited in vain for the file does not wait
+ * for it once more. */
 struct conn *db_write(struct db *db, struct error *e)
 {
     struct conn *c = &db->writer;
+    struct error failure;
+    uint64_t failures;
 
+    memset(&failure, 0, sizeof failure);
     pthread_mutex_lock(&db->mutex);
+    failures = db->busy_failures;
     db->writers_waiting++;
     while (c->busy)
         pthread_cond_wait(&db->turn, &db->mutex);
     db->writers_waiting--;
+    if (db->busy_failures != failures) {
+        pass_writer(db);
+        pthread_mutex_unlock(&db->mutex);
+        error_set(&failure, ERR_BUSY, "The database is busy.");
+        report(&failure, e);
+        return NULL;
+    }
     c->busy = true;
     pthread_mutex_unlock(&db->mutex);
     memset(&c->error, 0, sizeof c->error);
@@ -396,10 +409,13 @@ struct conn *db_write(struct db *db, struct error *e)
         conn_exec(c, "SAVEPOINT member", "beginning a change");
         return c;
     }
-    report(&c->error, e);
+    failure = c->error;
+    report(&failure, e);
     if (c->broken)
         conn_close(c);
     pthread_mutex_lock(&db->mutex);
+    if (failure.code == ERR_BUSY)
+        db->busy_failures++;
     pass_writer(db);
     pthread_mutex_unlock(&db->mutex);
     return NULL;
@@ -415,9 +431,12 @@ static bool member_end(struct conn *c, bool commit)
     if (!keep)
         (void)sqlite3_exec(c->handle, "ROLLBACK TO member; RELEASE member",
                            NULL, NULL, NULL);
-    if (sqlite3_get_autocommit(c->handle))
-        c->db->group->error = c->error;
-    return keep;
+    if (!sqlite3_get_autocommit(c->handle))
+        return keep;
+    if (c->error.code == ERR_NONE)
+        error_set(&c->error, ERR_DATABASE, "The change was rolled back.");
+    c->db->group->error = c->error;
+    return false;
 }
 
 /* Commit, unless the transaction is over already. The connection is closed

@@ -30,7 +30,7 @@ struct db;   /* the pool; safe from any thread */
 struct conn; /* borrowed by one thread */
 struct stmt; /* belongs to a conn */
 
-/* Open or create the file at path (mode 0600) and migrate it. power: commits
+/* Open or create the file at path and migrate it. power: commits
  * survive a power cut (synchronous=FULL), else only the death of the process.
  * Refuses a schema that is newer than this program, a file that is not ours,
  * and a damaged one. */

@@ -1,6 +1,7 @@
 /*
  * Calls to the kernel's file system, checked. No state.
  */
+#define _GNU_SOURCE
 #include "store/disk.h"
 
 #include <dirent.h>
@@ -16,13 +17,15 @@
 enum {
     DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
     TREE_DEPTH_MAX = 64, /* deeper trees are not ours */
-    COMPONENT_MAX = 255  /* bytes of one name */
+    COMPONENT_MAX = 255, /* bytes of one name */
+    PARENT_MODE = 0755   /* of a root's missing parents */
 };
 
 int disk_open_root(const char *path, mode_t mode, struct error *e)
 {
     char partial[4096];
     size_t len = strlen(path);
+    bool made = false;
     int fd;
 
     if (len >= sizeof partial) {
@@ -30,21 +33,21 @@ int disk_open_root(const char *path, mode_t mode, struct error *e)
         return -1;
     }
     memcpy(partial, path, len + 1);
-    for (char *p = partial + 1; len > 0; p++) {
-        char c = *p;
+    for (size_t i = 1; i <= len; i++) {
+        mode_t m = path[i] ? PARENT_MODE : mode;
 
-        if (c != '/' && c != '\0')
+        if (path[i] && path[i] != '/')
             continue;
-        *p = '\0';
-        if (mkdir(partial, mode) == 0)
-            (void)chmod(partial, mode);
-        if (c == '\0')
-            break;
-        *p = '/';
+        partial[i] = '\0';
+        if (mkdir(partial, m) == 0)
+            made = chmod(partial, m) == 0;
+        partial[i] = path[i];
     }
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         error_errno(e, errno, "Opening a directory");
+    else if (made)
+        (void)syncfs(fd);
     return fd;
 }
 
@@ -251,7 +254,8 @@ static enum error_code visit_remove(int dir, const char *name, int child,
     return error_errno(e, errno, "Removing a file");
 }
 
-enum error_code disk_remove_file(int dir, const char *path, struct error *e)
+enum error_code disk_remove_file(int dir, const char *path, bool sync,
+                                 struct error *e)
 {
     const char *base;
     int parent = open_parent(dir, path, &base);
@@ -261,7 +265,7 @@ enum error_code disk_remove_file(int dir, const char *path, struct error *e)
         return errno == ENOENT ? ERR_NONE
                                : error_errno(e, errno, "Removing a file");
     code = visit_remove(parent, base, -1, e);
-    if (code == ERR_NONE)
+    if (code == ERR_NONE && sync)
         code = disk_sync_dir(parent, e);
     close(parent);
     return code;

@@ -1,6 +1,7 @@
 /*
- * Files and directories, always relative to an open directory and never
- * through a symbolic link. Nothing here knows of uploads.
+ * Files and directories: relative to an open directory and never through a
+ * symbolic link, except for the configured roots. Nothing here knows of
+ * uploads.
  *
  * Every name and relative path must be one that this program made or cleaned;
  * a path is walked component by component with O_NOFOLLOW all the same.
@@ -16,8 +17,8 @@
 
 #include "base/error.h"
 
-/* Open a directory by absolute path, creating it and its parents with mode
- * where they are missing. -1 on failure. */
+/* Open a directory by absolute path, creating it with mode and its parents
+ * with 0755 where they are missing. -1 on failure. */
 int disk_open_root(const char *path, mode_t mode, struct error *e);
 
 /* Make directory name in dir (mode regardless of umask) and open it. With
@@ -53,8 +54,10 @@ enum error_code disk_sync_tree(int dir, struct error *e);
 enum error_code disk_move(int from, const char *from_name, int to,
                           const char *to_name, struct error *e);
 
-/* Remove the file at a relative path. Missing is fine. */
-enum error_code disk_remove_file(int dir, const char *path, struct error *e);
+/* Remove the file at a relative path, for good if sync is true. Missing is
+ * fine. */
+enum error_code disk_remove_file(int dir, const char *path, bool sync,
+                                 struct error *e);
 
 /* Remove name in dir, with all it holds. Missing is fine. */
 enum error_code disk_remove_tree(int dir, const char *name, struct error *e);

@@ -11,7 +11,10 @@
 #include "http/query.h"
 #include "store/internal.h"
 
-enum { URL_MAX = 8192 };
+enum {
+    URL_MAX = 8192,             /* bytes */
+    METADATA_PAGE = 1024 * 1024 /* bytes of metadata that end a page */
+};
 
 void file_list_append(struct file_list *l, struct file *f)
 {
@@ -47,8 +50,8 @@ static struct file *file_from_row(struct stmt *row, struct arena *a)
     f->has_sha256 = len == sizeof f->sha256;
     if (f->has_sha256)
         memcpy(f->sha256, sha256, sizeof f->sha256);
-    f->metadata = arena_strdup(a, stmt_get_text(row, 10));
-    f->created_at = stmt_get_int(row, 11);
+    f->created_at = stmt_get_int(row, 10);
+    f->metadata = arena_strdup(a, stmt_get_text(row, 11));
     return f->mount && f->path && f->name && f->type && f->metadata ? f : NULL;
 }
 
@@ -80,20 +83,25 @@ struct file *file_get(struct store *s, struct arena *a, const char *id,
     return f;
 }
 
-/* Take all rows of q and end the borrowing. */
-static enum error_code read_list(struct conn *c, struct stmt *q,
+/* Take the rows of q, at most limit, and end the borrowing. A list that is
+ * cut, also because its metadata is long, says so. */
+static enum error_code read_list(struct conn *c, struct stmt *q, size_t limit,
                                  struct arena *a, struct file_list *out,
                                  struct error *e)
 {
+    size_t metadata = 0;
     bool memory = true;
     enum error_code code;
 
-    while (memory && stmt_step(q)) {
-        struct file *f = file_from_row(q, a);
+    while (memory && !out->more && stmt_step(q)) {
+        struct file *f = NULL;
 
-        memory = f != NULL;
-        if (f)
+        out->more = out->count == limit || metadata > METADATA_PAGE;
+        if (!out->more && (f = file_from_row(q, a))) {
+            metadata += strlen(f->metadata);
             file_list_append(out, f);
+        }
+        memory = out->more || f;
     }
     code = db_end(c, true, e);
     if (code == ERR_NONE && !memory)
@@ -112,7 +120,7 @@ enum error_code files_of_upload(struct store *s, struct arena *a,
         return e->code;
     q = db_statement(c, SQL_FILES_OF_UPLOAD);
     stmt_text(q, ":upload", home);
-    return read_list(c, q, a, out, e);
+    return read_list(c, q, SIZE_MAX, a, out, e);
 }
 
 enum error_code files_of_directory(struct store *s, struct arena *a,
@@ -126,8 +134,8 @@ enum error_code files_of_directory(struct store *s, struct arena *a,
         return e->code;
     q = db_statement(c, SQL_FILES_OF_DIRECTORY);
     stmt_text(q, ":directory", id);
-    stmt_int(q, ":limit", FILE_PAGE_MAX);
-    return read_list(c, q, a, out, e);
+    stmt_int(q, ":limit", FILE_PAGE_MAX + 1);
+    return read_list(c, q, FILE_PAGE_MAX, a, out, e);
 }
 
 enum error_code files_page(struct store *s, struct arena *a,
@@ -144,8 +152,8 @@ enum error_code files_page(struct store *s, struct arena *a,
     if (filter->name)
         stmt_text(q, ":name", filter->name);
     stmt_text(q, ":metadata", filter->metadata);
-    stmt_int(q, ":limit", filter->limit);
-    return read_list(c, q, a, out, e);
+    stmt_int(q, ":limit", (int64_t)filter->limit + 1);
+    return read_list(c, q, filter->limit, a, out, e);
 }
 
 /* A source over one published file. */
@@ -230,7 +238,7 @@ char *file_url(const struct store *s, struct arena *a, const struct file *f)
 }
 
 /* Mark it, and take it off the sum of its directory. */
-static enum error_code mark_deleting(struct store *s, const struct file *f,
+static enum error_code mark_deleting(struct store *s, const char *id,
                                      struct error *e)
 {
     struct conn *c = db_write(s->db, e);
@@ -241,12 +249,11 @@ static enum error_code mark_deleting(struct store *s, const struct file *f,
     if (!c)
         return e->code;
     q = db_statement(c, SQL_FILE_DELETING);
-    stmt_text(q, ":id", f->id);
+    stmt_text(q, ":id", id);
     rows = stmt_run(q);
-    if (rows > 0 && f->directory) {
+    if (rows == 1) {
         q = db_statement(c, SQL_DIRECTORY_SHRINK);
-        stmt_text(q, ":directory", f->directory);
-        stmt_int(q, ":size", (int64_t)f->size);
+        stmt_text(q, ":id", id);
         stmt_run(q);
     }
     code = db_end(c, true, e);
@@ -257,16 +264,10 @@ static enum error_code mark_deleting(struct store *s, const struct file *f,
 
 enum error_code file_delete(struct store *s, const char *id, struct error *e)
 {
-    struct arena *a = arena_new(64 * 1024);
-    struct file *f;
     enum error_code code;
 
-    if (!a)
-        return error_set(e, ERR_MEMORY, "No memory to delete a file.");
-    f = file_get(s, a, id, e);
-    code = f ? mark_deleting(s, f, e) : e->code;
-    if (code == ERR_NONE)
-        code = purge_deleted(s, e);
-    arena_free(a);
-    return code;
+    if (!id_is_generated(id))
+        return error_set(e, ERR_NOT_FOUND, "There is no file with this id.");
+    code = mark_deleting(s, id, e);
+    return code == ERR_NONE ? purge_one(s, id, e) : code;
 }

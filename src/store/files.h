@@ -38,6 +38,7 @@ struct file_list {
     struct file *first; /* NULL if empty */
     struct file *last;  /* */
     size_t count;       /* files in the list */
+    bool more;          /* there are further ones */
 };
 
 void file_list_append(struct file_list *l, struct file *f);

@@ -11,12 +11,17 @@
 #include "store/disk.h"
 #include "store/upload.h"
 
-enum { PUBLIC_DIR_MODE = 0755, PUBLIC_FILE_MODE = 0644 };
+enum {
+    PUBLIC_DIR_MODE = 0755,
+    PUBLIC_FILE_MODE = 0644,
+    SILENT_MS = 3000 /* without news a session's holder is looked for */
+};
 
 /* A directory with a URL. */
 struct mount {
     const char *name; /* as in the rows */
     const char *path; /* absolute, for the front server */
+    char *real_path;  /* the same without symbolic links */
     const char *url;  /* without a slash at the end */
     int dir;          /* open for the life of the store */
 };
@@ -25,6 +30,7 @@ struct store {
     const struct config *config; /* the caller's */
     struct db *db;               /* */
     int incoming;                /* open directory */
+    char *data_path;             /* real path of the data directory */
     struct mount uploads;        /* */
     bool power;                  /* durability = power */
     _Atomic int64_t next_sweep;  /* when this process may ask again, ms */
@@ -45,7 +51,13 @@ enum error_code publish(struct upload *u, const char *metadata,
 enum error_code publish_undo(struct store *s, const char *home,
                              const char *slug, struct error *e);
 
-/* Remove the bytes of files that are marked as deleting, then their rows. */
+/* A resumable session whose bytes are back in its home goes on receiving. */
+enum error_code publish_reopen(struct store *s, const char *home,
+                               struct error *e);
+
+/* Remove the bytes of files that are marked as deleting, then their rows: of
+ * one, or of all, where what fails is logged and left for later. */
+enum error_code purge_one(struct store *s, const char *id, struct error *e);
 enum error_code purge_deleted(struct store *s, struct error *e);
 
 /* Undo or finish at once what killed processes left in the middle. */

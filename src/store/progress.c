@@ -15,9 +15,9 @@
 #include "store/internal.h"
 
 enum {
-    SILENT_MS = 3000,      /* without news the holder is looked for */
     CANCEL_WAIT_MS = 2000, /* how long the holder has for cleaning up */
-    CANCEL_STEP_MS = 10    /* between two looks */
+    CANCEL_STEP_MS = 10,   /* between two looks */
+    CANCEL_ARENA = 64 * 1024
 };
 
 static const char *const state_names[] = {
@@ -184,36 +184,62 @@ static enum error_code mark_cancelled(struct store *s, const char *id,
 }
 
 /* The holder sees the row within UPLOAD_CHECK_MS and removes its home. */
-static void await_holder(struct store *s, const char *home)
+static enum error_code await_holder(struct store *s, const char *home,
+                                    struct error *e)
 {
     const struct timespec step = {0, CANCEL_STEP_MS * 1000000L};
 
     for (int ms = 0; ms < CANCEL_WAIT_MS; ms += CANCEL_STEP_MS) {
         if (home_reclaim(s, home))
-            return;
+            return ERR_NONE;
         nanosleep(&step, NULL);
     }
-    log_write(LOG_WARNING, "The holder of a cancelled upload is stuck.");
+    return error_set(e, ERR_BUSY,
+                     "The upload is cancelled, but its sender has not stopped "
+                     "yet.");
+}
+
+/* One try. *again if the session changed between looking and acting, or is
+ * just being published. */
+static enum error_code try_cancel(struct store *s, struct arena *a,
+                                  const char *id, bool *again, struct error *e)
+{
+    struct progress p = {0};
+    struct session_row row = {0};
+    bool done = false;
+    enum error_code code = mark_cancelled(s, id, &done, e);
+
+    *again = false;
+    if (code == ERR_NONE)
+        code = read_row(s, a, id, &p, &row, e);
+    if (code != ERR_NONE)
+        return code;
+    if (done || p.state == UPLOAD_CANCELLED)
+        return await_holder(s, row.home, e);
+    *again = p.state == UPLOAD_RECEIVING;
+    return error_set(e, ERR_FINISHED, "The upload is over already: %s.",
+                     row.state);
 }
 
 enum error_code upload_cancel(struct store *s, const char *id, struct error *e)
 {
-    struct arena *a = arena_new(64 * 1024);
-    struct progress p = {0};
-    struct session_row row = {0};
-    bool done = false;
-    enum error_code code;
+    const struct timespec step = {0, CANCEL_STEP_MS * 1000000L};
+    struct arena *a = arena_new(CANCEL_ARENA);
+    bool again = true;
+    enum error_code code = ERR_NONE;
 
     if (!a)
         return error_set(e, ERR_MEMORY, "No memory to cancel an upload.");
-    code = id_is_upload(id) ? mark_cancelled(s, id, &done, e) : unknown(e);
-    if (code == ERR_NONE)
-        code = read_row(s, a, id, &p, &row, e);
-    if (code == ERR_NONE && done)
-        await_holder(s, row.home);
-    else if (code == ERR_NONE && p.state != UPLOAD_CANCELLED)
-        code = error_set(e, ERR_FINISHED, "The upload is over already: %s.",
-                         row.state);
+    if (!id_is_upload(id)) {
+        again = false;
+        code = unknown(e);
+    }
+    for (int ms = 0; again && ms < CANCEL_WAIT_MS; ms += CANCEL_STEP_MS) {
+        arena_reset(a);
+        code = try_cancel(s, a, id, &again, e);
+        if (again)
+            nanosleep(&step, NULL);
+    }
     arena_free(a);
     return code;
 }

@@ -10,8 +10,8 @@
  *   4. one commit: session and files are 'stored'.
  * The client hears of it after step 4. Whoever finds an upload at step 2 or 3
  * without a holder undoes it: nobody was told of it. Undoing marks the files
- * as 'deleting' in one commit; their bytes and then their rows follow, which
- * is also how a file is deleted on request.
+ * as 'deleting' in one commit and leaves the rest to delete.c. A resumable
+ * session, whose bytes were acknowledged, is moved back and goes on instead.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,16 +21,13 @@
 #include "base/log.h"
 #include "store/upload_internal.h"
 
-enum { PURGE_STEP = 100 }; /* files whose removal is planned at once */
-
 static enum error_code sync_content(struct upload *u, struct error *e)
 {
     return u->store->power ? disk_sync_tree(u->home_dir, e) : ERR_NONE;
 }
 
 static void insert_file(struct conn *c, const struct upload *u,
-                        const struct file *f, const char *metadata,
-                        int64_t position)
+                        const struct file *f, int64_t position)
 {
     struct stmt *q = db_statement(c, SQL_FILE_INSERT);
 
@@ -48,7 +45,6 @@ static void insert_file(struct conn *c, const struct upload *u,
     stmt_text(q, ":type", f->type);
     if (f->has_sha256)
         stmt_blob(q, ":sha256", f->sha256, sizeof f->sha256);
-    stmt_text(q, ":metadata", metadata);
     stmt_int(q, ":now", clock_wall_us());
     stmt_run(q);
 }
@@ -73,6 +69,7 @@ static enum error_code commit_intent(struct upload *u, const char *metadata,
 {
     struct conn *c = db_write(u->store->db, e);
     int64_t position = 0;
+    struct stmt *q;
     bool alive;
     enum error_code code;
 
@@ -80,9 +77,15 @@ static enum error_code commit_intent(struct upload *u, const char *metadata,
         return e->code;
     alive = session_publishing(c, u);
     if (u->directory)
-        insert_file(c, u, u->directory, metadata, position++);
+        insert_file(c, u, u->directory, position++);
     for (const struct file *f = u->files.first; f; f = f->next)
-        insert_file(c, u, f, metadata, position++);
+        insert_file(c, u, f, position++);
+    if (strcmp(metadata, "{}") != 0) {
+        q = db_statement(c, SQL_FORM_INSERT);
+        stmt_text(q, ":upload", u->home);
+        stmt_text(q, ":metadata", metadata);
+        stmt_run(q);
+    }
     code = db_end(c, alive, e);
     if (code != ERR_NONE)
         return code;
@@ -187,7 +190,11 @@ enum error_code publish(struct upload *u, const char *metadata, struct error *e)
         code = commit_stored(u, e);
     if (code != ERR_NONE) {
         move_back(u);
-        (void)publish_undo(u->store, u->home, error_slug(e->code), &ignored);
+        if (u->resumable)
+            (void)publish_reopen(u->store, u->home, &ignored);
+        else
+            (void)publish_undo(u->store, u->home, error_slug(e->code),
+                               &ignored);
         return code;
     }
     if (disk_remove_tree(u->store->incoming, u->home, &ignored) != ERR_NONE)
@@ -219,82 +226,20 @@ enum error_code publish_undo(struct store *s, const char *home,
     return code;
 }
 
-/* Take the bytes of one file away from the public in one step. */
-static enum error_code remove_bytes(struct store *s, const struct file *f,
-                                    struct error *e)
-{
-    enum error_code code;
-
-    if (f->directory)
-        return disk_remove_file(s->uploads.dir, f->path, e);
-    code = disk_move(s->uploads.dir, f->id, s->incoming, f->id, e);
-    if (code != ERR_NONE && (e->sys == ENOENT || e->sys == ENOTEMPTY))
-        code = ERR_NONE;
-    if (code == ERR_NONE && s->power)
-        code = disk_sync_dir(s->uploads.dir, e);
-    return code == ERR_NONE ? disk_remove_tree(s->incoming, f->id, e) : code;
-}
-
-static enum error_code forget(struct store *s, const struct file_list *files,
-                              struct error *e)
+enum error_code publish_reopen(struct store *s, const char *home,
+                               struct error *e)
 {
     struct conn *c = db_write(s->db, e);
     struct stmt *q;
 
     if (!c)
         return e->code;
-    for (const struct file *f = files->first; f; f = f->next) {
-        q = db_statement(c, SQL_FILE_FORGET);
-        stmt_text(q, ":id", f->id);
-        stmt_run(q);
-    }
+    q = db_statement(c, SQL_UPLOAD_REOPEN);
+    stmt_text(q, ":home", home);
+    stmt_int(q, ":now", clock_wall_ms());
+    stmt_run(q);
+    q = db_statement(c, SQL_FILES_UNPUBLISH);
+    stmt_text(q, ":upload", home);
+    stmt_run(q);
     return db_end(c, true, e);
-}
-
-static enum error_code list_deleting(struct store *s, struct arena *a,
-                                     struct file_list *out, struct error *e)
-{
-    struct conn *c = db_read(s->db, e);
-    struct stmt *q;
-
-    if (!c)
-        return e->code;
-    q = db_statement(c, SQL_FILES_DELETING);
-    stmt_int(q, ":limit", PURGE_STEP);
-    while (stmt_step(q)) {
-        struct file *f = arena_alloc(a, sizeof *f);
-
-        if (!f)
-            break;
-        memcpy(f->id, stmt_get_text(q, 0), sizeof f->id - 1);
-        if (!stmt_is_null(q, 1))
-            f->directory = arena_strdup(a, stmt_get_text(q, 1));
-        f->path = arena_strdup(a, stmt_get_text(q, 2));
-        if (!f->path)
-            break;
-        file_list_append(out, f);
-    }
-    return db_end(c, true, e);
-}
-
-enum error_code purge_deleted(struct store *s, struct error *e)
-{
-    enum error_code code = ERR_NONE;
-    bool more = true;
-
-    while (more && code == ERR_NONE) {
-        struct arena *a = arena_new(PURGE_STEP * 4096);
-        struct file_list files = {0};
-
-        if (!a)
-            return error_set(e, ERR_MEMORY, "No memory to delete files.");
-        code = list_deleting(s, a, &files, e);
-        for (struct file *f = files.first; f && code == ERR_NONE; f = f->next)
-            code = remove_bytes(s, f, e);
-        more = files.count > 0;
-        if (more && code == ERR_NONE)
-            code = forget(s, &files, e);
-        arena_free(a);
-    }
-    return code;
 }

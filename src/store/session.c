@@ -5,7 +5,8 @@
  * The rule of resuming: the row's received and digest_state are written in
  * one commit, after the bytes were synced. So the file is never shorter than
  * received; a shorter one is damage and is refused, never repaired. What is
- * behind received was not acknowledged, and is cut off.
+ * behind received was not acknowledged, and is cut off. Bytes that came while
+ * digests were switched off cannot be caught up with: then the file has none.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,7 +57,6 @@ enum error_code session_insert(struct upload *u, struct error *e)
     q = db_statement(c, SQL_UPLOAD_INSERT);
     stmt_text(q, ":id", u->id);
     stmt_text(q, ":home", u->home);
-    stmt_text(q, ":state", "receiving");
     stmt_int(q, ":resumable", u->resumable);
     if (u->resumable) {
         stmt_text(q, ":file", u->current->id);
@@ -65,7 +65,6 @@ enum error_code session_insert(struct upload *u, struct error *e)
     }
     if (u->announced != UPLOAD_SIZE_UNKNOWN)
         stmt_int(q, ":total", (int64_t)u->announced);
-    stmt_int(q, ":received", 0);
     stmt_int(q, ":now", clock_wall_ms());
     rows = stmt_run(q);
     code = db_end(c, true, e);
@@ -96,7 +95,7 @@ enum error_code session_checkpoint(struct upload *u, bool *alive,
     stmt_text(q, ":id", u->id);
     stmt_int(q, ":received", (int64_t)u->received);
     stmt_int(q, ":expected", (int64_t)u->shown);
-    if (u->resumable) {
+    if (u->resumable && u->digesting) {
         digest_save(&u->digest, midstate);
         stmt_blob(q, ":digest_state", midstate, sizeof midstate);
     }
@@ -152,9 +151,9 @@ static bool take_columns(struct upload *u, struct stmt *q)
     if (!stmt_is_null(q, 6))
         u->announced = (uint64_t)stmt_get_int(q, 6);
     midstate = stmt_get_blob(q, 8, &len);
-    if (len == 0)
-        digest_init(&u->digest);
-    else if (!digest_restore(&u->digest, midstate, len))
+    digest_init(&u->digest);
+    u->digesting = wants_digest(u->store) && (len > 0 || u->received == 0);
+    if (u->digesting && len > 0 && !digest_restore(&u->digest, midstate, len))
         return false;
     f->path = f->name ? arena_printf(u->arena, "%s/%s", f->id, f->name) : NULL;
     u->current = f;

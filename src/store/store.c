@@ -4,6 +4,7 @@
  */
 #include "store/store.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,27 +13,41 @@
 #include "base/log.h"
 #include "store/internal.h"
 
-enum { PATH_MAX_BYTES = 4096 };
+enum { PATH_MAX_BYTES = 4096, PRIVATE_DIR_MODE = 0700 };
 
-static enum error_code open_directories(struct store *s, struct error *e)
+static int open_root(const char *what, const char *path, mode_t mode,
+                     char **real, struct error *e)
 {
-    const char *data = config_text(s->config, OPT_DATA);
-    int dir = disk_open_root(data, 0700, e);
+    int dir = disk_open_root(path, mode, e);
 
     if (dir < 0) {
-        log_write(LOG_ERROR, "[storage] data = %s cannot be opened", data);
-        return e->code;
+        log_write(LOG_ERROR, "%s = %s cannot be opened", what, path);
+        return -1;
     }
-    s->incoming = disk_make_dir(dir, "incoming", 0700, true, e);
+    *real = realpath(path, NULL);
+    if (*real)
+        return dir;
+    error_errno(e, errno, "Resolving a directory");
     close(dir);
-    if (s->incoming < 0)
-        return e->code;
-    s->uploads.dir = disk_open_root(s->uploads.path, PUBLIC_DIR_MODE, e);
-    if (s->uploads.dir < 0) {
-        log_write(LOG_ERROR, "[uploads] directory = %s cannot be opened",
-                  s->uploads.path);
-        return e->code;
-    }
+    return -1;
+}
+
+/* Is path the directory dir, or below it? Both are real paths. */
+static bool is_below(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    return strncmp(path, dir, len) == 0 &&
+           (path[len] == '/' || path[len] == '\0');
+}
+
+/* The data directory holds everybody's names and half-received files. */
+static enum error_code check_roots(const struct store *s, struct error *e)
+{
+    if (is_below(s->data_path, s->uploads.real_path))
+        return error_set(e, ERR_CONFIG,
+                         "[storage] data must not lie in [uploads] directory, "
+                         "where the web server would serve it.");
     if (!disk_same_filesystem(s->incoming, s->uploads.dir))
         return error_set(e, ERR_CONFIG,
                          "[storage] data and [uploads] directory must be on "
@@ -41,11 +56,26 @@ static enum error_code open_directories(struct store *s, struct error *e)
     return ERR_NONE;
 }
 
+static enum error_code open_directories(struct store *s, struct error *e)
+{
+    int data = open_root("[storage] data", config_text(s->config, OPT_DATA),
+                         PRIVATE_DIR_MODE, &s->data_path, e);
+
+    if (data < 0)
+        return e->code;
+    s->incoming = disk_make_dir(data, "incoming", PRIVATE_DIR_MODE, true, e);
+    close(data);
+    if (s->incoming < 0)
+        return e->code;
+    s->uploads.dir = open_root("[uploads] directory", s->uploads.path,
+                               PUBLIC_DIR_MODE, &s->uploads.real_path, e);
+    return s->uploads.dir < 0 ? e->code : check_roots(s, e);
+}
+
 static enum error_code open_database(struct store *s, struct error *e)
 {
     char path[PATH_MAX_BYTES];
-    int n = snprintf(path, sizeof path, "%s/slipway.db",
-                     config_text(s->config, OPT_DATA));
+    int n = snprintf(path, sizeof path, "%s/slipway.db", s->data_path);
 
     if (n < 0 || (size_t)n >= sizeof path)
         return error_set(e, ERR_CONFIG, "[storage] data is too long a path.");
@@ -92,6 +122,8 @@ void store_close(struct store *s)
         close(s->incoming);
     if (s->uploads.dir >= 0)
         close(s->uploads.dir);
+    free(s->data_path);
+    free(s->uploads.real_path);
     free(s);
 }
 

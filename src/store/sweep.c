@@ -18,17 +18,39 @@ enum {
     SWEEP_EVERY_MS = 60 * 1000, /* between two sweeps */
     SWEEP_BUDGET_MS = 1000,     /* that one may take */
     SWEEP_STEP = 100,           /* sessions looked at in one sweep */
-    SILENT_MS = 3000,           /* a live session shows itself sooner */
     ORPHAN_GRACE_MS = 60 * 1000 /* a new home gets its lock well before */
 };
+
+/* Look before trying: most processes find it taken. */
+static enum error_code lease_is_free(struct store *s, bool *is_free,
+                                     struct error *e)
+{
+    struct conn *c = db_read(s->db, e);
+    int64_t now = clock_wall_ms();
+    int64_t until = 0;
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_LEASE_GET);
+    stmt_text(q, ":name", "sweep");
+    if (stmt_step(q))
+        until = stmt_get_int(q, 0);
+    *is_free = until <= now || until > now + SWEEP_EVERY_MS;
+    return db_end(c, true, e);
+}
 
 static enum error_code take_lease(struct store *s, bool force, bool *mine,
                                   struct error *e)
 {
-    struct conn *c = db_write(s->db, e);
+    enum error_code code = lease_is_free(s, mine, e);
     int64_t now = clock_wall_ms();
+    struct conn *c;
     struct stmt *q;
 
+    if (code != ERR_NONE || !(*mine || force))
+        return code;
+    c = db_write(s->db, e);
     if (!c)
         return e->code;
     q = db_statement(c, SQL_LEASE_TAKE);
@@ -45,35 +67,110 @@ struct lost {
     size_t count;                         /* */
 };
 
+/* The next ones after a home, in order. */
 static enum error_code list_lost(struct store *s, int64_t before,
-                                 struct lost *lost, struct error *e)
+                                 const char *after, struct lost *lost,
+                                 struct error *e)
 {
     struct conn *c = db_read(s->db, e);
     struct stmt *q;
 
+    memset(lost, 0, sizeof *lost);
     if (!c)
         return e->code;
     q = db_statement(c, SQL_HOMES_UNFINISHED);
     stmt_int(q, ":before", before);
+    stmt_text(q, ":after", after);
     stmt_int(q, ":limit", SWEEP_STEP);
     while (lost->count < SWEEP_STEP && stmt_step(q))
         strncpy(lost->home[lost->count++], stmt_get_text(q, 0), ID_LENGTH);
     return db_end(c, true, e);
 }
 
-/* Fail sessions without a holder; take back what they were publishing. */
+enum home_kind { HOME_UNKNOWN, HOME_ONCE, HOME_RESUMABLE };
+
+/* Which kind of session that is not over has this home. */
+static enum home_kind home_kind(struct store *s, const char *home)
+{
+    struct error e;
+    struct conn *c = db_read(s->db, &e);
+    enum home_kind kind = HOME_UNKNOWN;
+    struct stmt *q;
+
+    if (!c)
+        return HOME_RESUMABLE;
+    q = db_statement(c, SQL_UPLOAD_HAS_HOME);
+    stmt_text(q, ":home", home);
+    if (stmt_step(q))
+        kind = stmt_get_int(q, 0) ? HOME_RESUMABLE : HOME_ONCE;
+    return db_end(c, true, &e) == ERR_NONE ? kind : HOME_RESUMABLE;
+}
+
+/* Bring the files of a resumable session back into its home. */
+static enum error_code move_home(struct store *s, const char *home, int dir,
+                                 struct error *e)
+{
+    struct conn *c = db_read(s->db, e);
+    char id[ID_LENGTH + 1] = "";
+    struct stmt *q;
+    enum error_code code;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_FILES_PUBLISHING);
+    stmt_text(q, ":upload", home);
+    if (stmt_step(q))
+        strncpy(id, stmt_get_text(q, 0), sizeof id - 1);
+    code = db_end(c, true, e);
+    if (code == ERR_NONE && *id &&
+        disk_move(s->uploads.dir, id, dir, id, e) != ERR_NONE &&
+        e->sys != ENOENT)
+        return e->code;
+    return code;
+}
+
+/* One session: leave it alone if it is held; else a resumable one goes back
+ * to receiving, any other one has failed. */
+static enum error_code recover_home(struct store *s, const char *home,
+                                    struct error *e)
+{
+    int dir = disk_open_dir(s->incoming, home, e);
+    enum error_code code = ERR_NONE;
+
+    if (dir < 0 && e->sys != ENOENT)
+        return e->code;
+    if (dir >= 0 && disk_try_lock(dir)) {
+        log_write(LOG_INFO, "upload %s lost its process", home);
+        if (home_kind(s, home) == HOME_RESUMABLE) {
+            code = move_home(s, home, dir, e);
+            if (code == ERR_NONE)
+                code = publish_reopen(s, home, e);
+        } else {
+            code = publish_undo(s, home, error_slug(ERR_CLIENT_GONE), e);
+            (void)disk_remove_tree(s->incoming, home, e);
+        }
+    } else if (dir < 0) {
+        code = publish_undo(s, home, error_slug(ERR_CLIENT_GONE), e);
+    }
+    if (dir >= 0)
+        close(dir);
+    return code;
+}
+
 static enum error_code recover_sessions(struct store *s, int64_t before,
                                         struct error *e)
 {
-    struct lost lost = {0};
-    enum error_code code = list_lost(s, before, &lost, e);
+    char after[ID_LENGTH + 1] = "";
+    enum error_code code = ERR_NONE;
+    struct lost lost;
 
-    for (size_t i = 0; i < lost.count && code == ERR_NONE; i++) {
-        if (!home_reclaim(s, lost.home[i]))
-            continue;
-        log_write(LOG_INFO, "upload %s lost its process", lost.home[i]);
-        code = publish_undo(s, lost.home[i], error_slug(ERR_CLIENT_GONE), e);
-    }
+    do {
+        code = list_lost(s, before, after, &lost, e);
+        for (size_t i = 0; i < lost.count && code == ERR_NONE; i++) {
+            code = recover_home(s, lost.home[i], e);
+            memcpy(after, lost.home[i], sizeof after);
+        }
+    } while (code == ERR_NONE && lost.count == SWEEP_STEP);
     return code;
 }
 
@@ -84,22 +181,6 @@ static bool is_old(int dir, const char *name)
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
            clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 >
                ORPHAN_GRACE_MS;
-}
-
-/* Does a session want this home, whoever holds it? */
-static bool is_wanted(struct store *s, const char *home)
-{
-    struct error e;
-    struct conn *c = db_read(s->db, &e);
-    struct stmt *q;
-    bool wanted;
-
-    if (!c)
-        return true;
-    q = db_statement(c, SQL_UPLOAD_HAS_HOME);
-    stmt_text(q, ":home", home);
-    wanted = stmt_step(q);
-    return db_end(c, true, &e) != ERR_NONE || wanted;
 }
 
 /* Remove homes that no session and no process owns. */
@@ -113,7 +194,8 @@ static void remove_orphans(struct store *s, int64_t deadline)
         close(fd);
     while (d && clock_wall_ms() < deadline && (entry = readdir(d)))
         if (id_is_generated(entry->d_name) &&
-            is_old(s->incoming, entry->d_name) && !is_wanted(s, entry->d_name))
+            is_old(s->incoming, entry->d_name) &&
+            home_kind(s, entry->d_name) == HOME_UNKNOWN)
             (void)home_reclaim(s, entry->d_name);
     if (d)
         closedir(d);

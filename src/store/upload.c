@@ -56,21 +56,6 @@ static enum error_code check_request(struct store *s, uint64_t total,
                        "A request may have at most %" PRIu64 " bytes.", most);
 }
 
-/* Make incoming/<home> and lock it. */
-static enum error_code make_home(struct upload *u, struct error *e)
-{
-    enum error_code code = id_new(u->home, e);
-
-    if (code != ERR_NONE)
-        return code;
-    u->home_dir = disk_make_dir(u->store->incoming, u->home, 0700, false, e);
-    if (u->home_dir < 0)
-        return e->code;
-    if (!disk_try_lock(u->home_dir))
-        return error_errno(e, errno, "Locking an upload");
-    return ERR_NONE;
-}
-
 static struct file *new_file(struct upload *u, struct error *e)
 {
     struct file *f = arena_alloc(u->arena, sizeof *f);
@@ -104,39 +89,47 @@ static enum error_code make_directory(struct upload *u, struct error *e)
     return u->directory_dir < 0 ? e->code : ERR_NONE;
 }
 
-/* Home, lock and id; no row yet. */
-static enum error_code settle(struct store *s, const struct upload_spec *spec,
-                              struct upload *u, struct error *e)
+/* Make incoming/<home> and lock it. */
+static enum error_code make_home(struct upload *u, struct error *e)
 {
-    enum error_code code = check_request(s, spec->total, e);
-    const char *id = u->home;
+    u->home_dir = disk_make_dir(u->store->incoming, u->home, 0700, false, e);
+    if (u->home_dir < 0)
+        return e->code;
+    if (!disk_try_lock(u->home_dir))
+        return error_errno(e, errno, "Locking an upload");
+    return ERR_NONE;
+}
 
-    if (code == ERR_NONE)
-        code = make_home(u, e);
-    if (code != ERR_NONE)
-        return code;
-    if (spec->id)
-        id = spec->id;
-    memcpy(u->id, id, strlen(id) + 1);
-    return spec->directory ? make_directory(u, e) : ERR_NONE;
+/* What the session needs once its first file is found acceptable: before, it
+ * leaves no trace. A resumable session gets its row with its file. */
+static enum error_code settle(struct upload *u, struct error *e)
+{
+    enum error_code code;
+
+    if (u->home_dir >= 0)
+        return ERR_NONE;
+    code = make_home(u, e);
+    if (code == ERR_NONE && u->chosen && !u->resumable)
+        code = session_insert(u, e);
+    if (code == ERR_NONE && u->as_directory)
+        code = make_directory(u, e);
+    return code;
 }
 
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e)
 {
     struct upload *u = session_new(s, spec->arena, spec->total, e);
-    enum error_code code;
+    const char *id;
 
     *out = NULL;
-    if (!u)
+    if (!u || id_new(u->home, e) != ERR_NONE ||
+        check_request(s, spec->total, e) != ERR_NONE)
         return e->code;
-    code = settle(s, spec, u, e);
-    if (code == ERR_NONE && spec->id)
-        code = session_insert(u, e);
-    if (code != ERR_NONE) {
-        upload_discard(u, e);
-        return code;
-    }
+    id = spec->id ? spec->id : u->home;
+    memcpy(u->id, id, strlen(id) + 1);
+    u->chosen = spec->id != NULL;
+    u->as_directory = spec->directory;
     *out = u;
     return ERR_NONE;
 }
@@ -145,28 +138,24 @@ enum error_code upload_create(struct store *s, const struct upload_spec *spec,
                               const char *name, const char *type,
                               struct upload **out, struct error *e)
 {
-    struct upload *u = session_new(s, spec->arena, spec->total, e);
-    enum error_code code;
+    enum error_code code = upload_open(s, spec, out, e);
+    struct upload *u = *out;
 
-    *out = NULL;
-    if (!u)
-        return e->code;
-    code = settle(s, spec, u, e);
-    if (code == ERR_NONE)
-        code = upload_begin_file(u, name, type, spec->total, e);
+    if (code != ERR_NONE)
+        return code;
+    u->resumable = true;
+    code = upload_begin_file(u, name, type, spec->total, e);
     if (code == ERR_NONE && s->power)
         code = disk_sync_tree(u->home_dir, e);
     if (code == ERR_NONE && s->power)
         code = disk_sync_dir(s->incoming, e);
-    u->resumable = true;
     if (code == ERR_NONE)
         code = session_insert(u, e);
-    if (code != ERR_NONE) {
-        upload_discard(u, e);
-        return code;
-    }
-    *out = u;
-    return ERR_NONE;
+    if (code == ERR_NONE)
+        return ERR_NONE;
+    upload_discard(u, e);
+    *out = NULL;
+    return code;
 }
 
 const char *upload_id(const struct upload *u)
@@ -214,8 +203,8 @@ static enum error_code describe(struct upload *u, struct file *f,
     char clean[FILENAME_PATH_MAX + 1];
     char effective[MEDIATYPE_MAX];
 
-    if (!(u->directory ? filename_clean_path(name, clean)
-                       : filename_clean(name, clean))) {
+    if (!(u->as_directory ? filename_clean_path(name, clean)
+                          : filename_clean(name, clean))) {
         error_set(e, ERR_BAD_NAME, "This file name cannot be used.");
         if (text_is_utf8(name, strlen(name)))
             error_file(e, name);
@@ -335,12 +324,15 @@ enum error_code upload_begin_file(struct upload *u, const char *name,
     if (code == ERR_NONE)
         code = check_space(u->store, still_expected(u), e);
     if (code == ERR_NONE)
+        code = settle(u, e);
+    if (code == ERR_NONE)
         code = create_file(u, f, e);
     if (code != ERR_NONE)
         return code;
     if (u->directory)
         f->directory = u->directory->id;
     digest_init(&u->digest);
+    u->digesting = wants_digest(u->store);
     u->writeback_from = 0;
     u->current = f;
     file_list_append(&u->files, f);
@@ -377,12 +369,23 @@ enum error_code upload_append(struct upload *u, const void *data, size_t len,
         error_file(e, f->name);
         return code;
     }
-    if (config_choice(u->store->config, OPT_DIGEST) == 0)
+    if (u->digesting)
         digest_update(&u->digest, data, len);
     f->size += len;
     u->received += len;
     start_writeback(u);
     return ERR_NONE;
+}
+
+/* The checkpoint that a failed publishing goes back to. */
+static enum error_code acknowledge(struct upload *u, struct error *e)
+{
+    bool alive = true;
+    enum error_code code = session_checkpoint(u, &alive, e);
+
+    if (code == ERR_NONE && !alive)
+        code = error_set(e, ERR_CANCELLED, "The upload was cancelled.");
+    return code;
 }
 
 enum error_code upload_end_file(struct upload *u, struct error *e)
@@ -395,13 +398,15 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
         code = error_limit(e, ERR_FILE_TOO_SMALL, "min_file_size", least,
                            "A file must have at least %" PRIu64 " bytes.",
                            least);
+    else if (u->resumable)
+        code = acknowledge(u, e);
     else if (u->store->power)
         code = disk_sync_file(u->fd, e);
     if (code != ERR_NONE) {
         error_file(e, f->name);
         return code;
     }
-    if (config_choice(u->store->config, OPT_DIGEST) == 0) {
+    if (u->digesting) {
         digest_final(&u->digest, f->sha256);
         f->has_sha256 = true;
     }
@@ -451,27 +456,29 @@ enum error_code upload_finish(struct upload *u, const char *metadata,
 {
     enum error_code code = publish(u, metadata, e);
 
-    if (code != ERR_NONE) {
-        upload_discard(u, e);
-        return code;
-    }
-    if (u->directory) {
+    if (code == ERR_NONE && u->directory)
         file_list_append(files, u->directory);
-    } else {
+    else if (code == ERR_NONE)
         *files = u->files;
-    }
+    else if (!u->resumable || code == ERR_CANCELLED)
+        upload_discard(u, e);
     session_close(u);
-    return ERR_NONE;
+    return code;
 }
 
+/* The row first, so that nobody takes the missing home for a lost holder; on
+ * a full disk the bytes first, because the row needs room as well. */
 void upload_discard(struct upload *u, const struct error *why)
 {
+    bool full = why->code == ERR_NO_SPACE;
     struct error e;
 
+    if (u->has_row && !full)
+        (void)publish_undo(u->store, u->home, error_slug(why->code), &e);
     if (u->home_dir >= 0 &&
         disk_remove_tree(u->store->incoming, u->home, &e) != ERR_NONE)
         log_failure(LOG_WARNING, &e);
-    session_close(u);
-    if (u->has_row)
+    if (u->has_row && full)
         (void)publish_undo(u->store, u->home, error_slug(why->code), &e);
+    session_close(u);
 }

@@ -37,7 +37,7 @@ struct upload_spec {
     struct arena *arena; /* the request's; the session lives in it */
 };
 
-/* ERR_REQUEST_TOO_LARGE, ERR_ID_IN_USE. */
+/* ERR_REQUEST_TOO_LARGE. Nothing is written before the first file. */
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e);
 
@@ -66,7 +66,7 @@ const char *upload_id(const struct upload *u);
 
 /* The next file. name as the client sent it, type as declared or NULL, size
  * if announced. ERR_TOO_MANY_FILES, ERR_BAD_NAME, ERR_TYPE_NOT_ACCEPTED,
- * ERR_FILE_TOO_LARGE, ERR_NO_SPACE. */
+ * ERR_FILE_TOO_LARGE, ERR_NO_SPACE; with the first one ERR_ID_IN_USE. */
 enum error_code upload_begin_file(struct upload *u, const char *name,
                                   const char *type, uint64_t size,
                                   struct error *e);
@@ -85,7 +85,8 @@ enum error_code upload_check(struct upload *u, struct error *e);
 
 /* Publish all files; metadata is a JSON object. On ERR_NONE they survive what
  * the durability setting promises, and *files lists them in order (one entry
- * for a directory upload). The session is over in any case. */
+ * for a directory upload). The session is over in any case, except that a
+ * resumable one can be resumed after a failure. */
 enum error_code upload_finish(struct upload *u, const char *metadata,
                               struct file_list *files, struct error *e);
 

@@ -14,12 +14,15 @@ struct upload {
     int home_dir;               /* open and locked */
     bool has_row;               /* other processes may see it */
     bool resumable;             /* outlives its request */
+    bool chosen;                /* the caller chose the id */
+    bool as_directory;          /* one directory upload */
     struct file *directory;     /* the directory upload, or NULL */
     int directory_dir;          /* its open directory, or -1 */
     struct file_list files;     /* single files, in order of arrival */
     struct file *current;       /* the file that is being received */
     int fd;                     /* its descriptor, or -1 */
     struct digest digest;       /* of the current file */
+    bool digesting;             /* digest covers all of its bytes */
     uint64_t announced;         /* bytes of the request, or unknown */
     uint64_t received;          /* bytes of all files */
     uint64_t shown;             /* what the row says of received */
@@ -28,6 +31,11 @@ struct upload {
     int64_t checked_at;         /* monotonic ms of the last upload_check */
     int64_t shown_at;           /* monotonic ms of the last progress */
 };
+
+static inline bool wants_digest(const struct store *s)
+{
+    return config_choice(s->config, OPT_DIGEST) == 0;
+}
 
 /* Put the session into the database; durable if it is resumable. */
 enum error_code session_insert(struct upload *u, struct error *e);

@@ -369,7 +369,7 @@ static void accepts_values(void **state)
         "[limits]\nmax_file_size = 0\nmin_file_size = 5",
         "[limits]\nmax_file_size = 5\nmin_file_size = 5",
         "[limits]\nmax_files = 1",
-        "[limits]\nmax_files = 100000",
+        "[limits]\nmax_files = 10000",
         "[limits]\nmax_fields = 0\nmax_fields_size = 0",
         "[limits]\naccept = \"\"",
         "[limits]\naccept = .tar.gz",
@@ -466,7 +466,7 @@ static const struct bad bad_rows[] = {
      "2: [limits] max_fields_size = \"2M\": expected a size such as 512M, from "
      "0 to 1M"},
     {"[limits]\nmax_files = 0\n",
-     "2: [limits] max_files = \"0\": expected a number from 1 to 100000"},
+     "2: [limits] max_files = \"0\": expected a number from 1 to 10000"},
     {"[limits]\nmax_files = 100001\n", "2: [limits] max_files = \"100001\": "},
     {"[limits]\nmax_files = 1K\n", "2: [limits] max_files = \"1K\": expected"},
     {"[limits]\nmax_files = \"10\n\"", "2: [limits] max_files: the quote"},
