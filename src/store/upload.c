@@ -100,8 +100,8 @@ static enum error_code make_home(struct upload *u, struct error *e)
     return ERR_NONE;
 }
 
-/* What the session needs once its first file is found acceptable: before, it
- * leaves no trace. A resumable session gets its row with its file. */
+/* What the session needs before its first file. A resumable session gets its
+ * row with its file. */
 static enum error_code settle(struct upload *u, struct error *e)
 {
     enum error_code code;
@@ -116,20 +116,38 @@ static enum error_code settle(struct upload *u, struct error *e)
     return code;
 }
 
-enum error_code upload_open(struct store *s, const struct upload_spec *spec,
-                            struct upload **out, struct error *e)
+static struct upload *
+begin_session(struct store *s, const struct upload_spec *spec, struct error *e)
 {
     struct upload *u = session_new(s, spec->arena, spec->total, e);
     const char *id;
 
-    *out = NULL;
     if (!u || id_new(u->home, e) != ERR_NONE ||
         check_request(s, spec->total, e) != ERR_NONE)
-        return e->code;
+        return NULL;
     id = spec->id ? spec->id : u->home;
     memcpy(u->id, id, strlen(id) + 1);
     u->chosen = spec->id != NULL;
     u->as_directory = spec->directory;
+    return u;
+}
+
+/* With a chosen id the row comes at once, so that whoever asks for the id
+ * learns even of a refusal. */
+enum error_code upload_open(struct store *s, const struct upload_spec *spec,
+                            struct upload **out, struct error *e)
+{
+    struct upload *u = begin_session(s, spec, e);
+    enum error_code code;
+
+    *out = NULL;
+    if (!u)
+        return e->code;
+    code = u->chosen ? settle(u, e) : ERR_NONE;
+    if (code != ERR_NONE) {
+        upload_discard(u, e);
+        return code;
+    }
     *out = u;
     return ERR_NONE;
 }
@@ -138,11 +156,12 @@ enum error_code upload_create(struct store *s, const struct upload_spec *spec,
                               const char *name, const char *type,
                               struct upload **out, struct error *e)
 {
-    enum error_code code = upload_open(s, spec, out, e);
-    struct upload *u = *out;
+    struct upload *u = begin_session(s, spec, e);
+    enum error_code code;
 
-    if (code != ERR_NONE)
-        return code;
+    *out = NULL;
+    if (!u)
+        return e->code;
     u->resumable = true;
     code = upload_begin_file(u, name, type, spec->total, e);
     if (code == ERR_NONE && s->power)
@@ -151,11 +170,12 @@ enum error_code upload_create(struct store *s, const struct upload_spec *spec,
         code = disk_sync_dir(s->incoming, e);
     if (code == ERR_NONE)
         code = session_insert(u, e);
-    if (code == ERR_NONE)
-        return ERR_NONE;
-    upload_discard(u, e);
-    *out = NULL;
-    return code;
+    if (code != ERR_NONE) {
+        upload_discard(u, e);
+        return code;
+    }
+    *out = u;
+    return ERR_NONE;
 }
 
 const char *upload_id(const struct upload *u)

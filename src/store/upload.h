@@ -37,7 +37,7 @@ struct upload_spec {
     struct arena *arena; /* the request's; the session lives in it */
 };
 
-/* ERR_REQUEST_TOO_LARGE. Nothing is written before the first file. */
+/* ERR_REQUEST_TOO_LARGE, ERR_ID_IN_USE. */
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e);
 
@@ -66,7 +66,7 @@ const char *upload_id(const struct upload *u);
 
 /* The next file. name as the client sent it, type as declared or NULL, size
  * if announced. ERR_TOO_MANY_FILES, ERR_BAD_NAME, ERR_TYPE_NOT_ACCEPTED,
- * ERR_FILE_TOO_LARGE, ERR_NO_SPACE; with the first one ERR_ID_IN_USE. */
+ * ERR_FILE_TOO_LARGE, ERR_NO_SPACE. */
 enum error_code upload_begin_file(struct upload *u, const char *name,
                                   const char *type, uint64_t size,
                                   struct error *e);

@@ -240,39 +240,33 @@ static void chosen_id_is_used_once(void **state)
 {
     struct fixture *f = *state;
     struct upload *u = begin(f, "chosen-3", false);
-    struct upload *second = begin(f, "chosen-3", false);
+    struct upload_spec spec = {.id = "chosen-3", .arena = f->arena};
+    struct upload *second;
     struct error e;
 
-    add(u, "a", "1");
-    assert_int_equal(
-        upload_begin_file(second, "b", NULL, UPLOAD_SIZE_UNKNOWN, &e),
-        ERR_ID_IN_USE);
-    upload_discard(second, &e);
+    assert_int_equal(upload_open(f->store, &spec, &second, &e), ERR_ID_IN_USE);
     assert_int_equal(entries(f, "data/incoming"), 1);
     assert_int_equal(state_of(f, "chosen-3"), UPLOAD_RECEIVING);
+    add(u, "a", "1");
     finish(u);
-    second = begin(f, "chosen-3", false);
-    assert_int_equal(
-        upload_begin_file(second, "b", NULL, UPLOAD_SIZE_UNKNOWN, &e),
-        ERR_ID_IN_USE);
-    upload_discard(second, &e);
-    assert_int_equal(state_of(f, "chosen-3"), UPLOAD_STORED);
+    assert_int_equal(upload_open(f->store, &spec, &second, &e), ERR_ID_IN_USE);
 }
 
-/* What is refused leaves no trace, not even of its id. */
-static void refused_file_burns_no_id(void **state)
+static void refusal_shows_in_progress(void **state)
 {
     struct fixture *f = *state;
     struct upload *u = begin(f, "chosen-11", false);
+    struct progress p;
     struct error e;
 
     assert_int_equal(upload_begin_file(u, "..", NULL, UPLOAD_SIZE_UNKNOWN, &e),
                      ERR_BAD_NAME);
     upload_discard(u, &e);
     assert_int_equal(entries(f, "data/incoming"), 0);
-    u = begin(f, "chosen-11", false);
-    add(u, "a", "1");
-    finish(u);
+    assert_int_equal(progress_get(f->store, f->arena, "chosen-11", &p, &e),
+                     ERR_NONE);
+    assert_int_equal(p.state, UPLOAD_FAILED);
+    assert_string_equal(p.error, "bad-name");
 }
 
 /* The holder runs in a child process that notices the cancel. */
@@ -965,7 +959,7 @@ int main(void)
         STORE_TEST(directory_refuses_file_as_parent),
         STORE_TEST(discard_leaves_nothing),
         STORE_TEST(chosen_id_is_used_once),
-        STORE_TEST(refused_file_burns_no_id),
+        STORE_TEST(refusal_shows_in_progress),
         STORE_TEST(cancel_reaches_the_holder),
         STORE_TEST(cancel_wins_against_finish_once),
         STORE_TEST(undoes_half_published),
