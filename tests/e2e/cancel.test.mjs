@@ -115,6 +115,20 @@ test('a fast sender is cancelled', async () => {
   await cancelled(id, sender, sending, 'second', before);
 });
 
+test('a cancel that comes while the upload begins is never lost', async () => {
+  for (let round = 0; round < 60; round++) {
+    const id = newId();
+    const sender = put(id);
+    sender.send('x');
+    let answer;
+    do answer = await ask.first('POST', `/cancel/${id}`); while (answer.status === 404);
+    assert.equal(answer.status, 200, answer.body.toString());
+    assert.equal(json(answer).state, 'cancelled');
+    await sender.ended;
+    sender.close();
+  }
+});
+
 test('an upload through CGI is seen and cancelled by a FastCGI process', async () => {
   const before = await picture(server);
   const id = newId();
