@@ -1,0 +1,303 @@
+/*
+ * Opening a connection, what SQLite's failures mean, and statements.
+ *
+ * A connection has one user at a time, so SQLite works without mutexes of its
+ * own.
+ */
+#include "store/conn.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+enum {
+    BUSY_MS = 10000,   /* how long to wait for another process */
+    BUSY_STEP_MS = 20, /* between two tries */
+    WAL_PAGES = 4000   /* of the log before it is folded in */
+};
+
+/* What a failure of SQLite means for the caller. Its own words are for the
+ * log only. */
+static enum error_code db_failure(sqlite3 *h, const char *what, struct error *e)
+{
+    int code = h ? sqlite3_errcode(h) : SQLITE_NOMEM;
+
+    log_write(LOG_ERROR, "SQLite, %s: %s", what,
+              h ? sqlite3_errmsg(h) : "no memory");
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return error_set(e, ERR_NO_SPACE, "The disk of the database is full.");
+    case SQLITE_NOMEM:
+        return error_set(e, ERR_MEMORY, "No memory for the database.");
+    case SQLITE_BUSY:
+        return error_set(e, ERR_BUSY, "The database is busy.");
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return error_set(e, ERR_DATABASE,
+                         "The database is damaged. Nothing was changed; "
+                         "restore slipway.db from a backup.");
+    default:
+        return error_set(e, ERR_DATABASE, "The database failed.");
+    }
+}
+
+static void conn_failed(struct conn *c, const char *what)
+{
+    int code = c->handle ? sqlite3_errcode(c->handle) & 0xff : SQLITE_NOMEM;
+
+    if (code == SQLITE_IOERR || code == SQLITE_CANTOPEN ||
+        code == SQLITE_READONLY || code == SQLITE_CORRUPT ||
+        code == SQLITE_NOTADB)
+        c->broken = true;
+    if (c->error.code == ERR_NONE)
+        db_failure(c->handle, what, &c->error);
+}
+
+bool conn_exec(struct conn *c, const char *sql, const char *what)
+{
+    if (c->error.code != ERR_NONE)
+        return false;
+    if (sqlite3_exec(c->handle, sql, NULL, NULL, NULL) == SQLITE_OK)
+        return true;
+    conn_failed(c, what);
+    return false;
+}
+
+void conn_close(struct conn *c)
+{
+    for (int i = 0; i < SQL_COUNT; i++) {
+        struct stmt *s = &c->stmts[i];
+
+        if (s->handle)
+            s->runs += (uint64_t)sqlite3_stmt_status(s->handle,
+                                                     SQLITE_STMTSTATUS_RUN, 0);
+        sqlite3_finalize(s->handle);
+        s->handle = NULL;
+    }
+    sqlite3_close(c->handle);
+    c->handle = NULL;
+    c->broken = false;
+    c->used_count = 0;
+}
+
+int64_t conn_number(struct conn *c, const char *sql)
+{
+    sqlite3_stmt *s = NULL;
+    int64_t value = -1;
+
+    if (c->error.code == ERR_NONE &&
+        sqlite3_prepare_v2(c->handle, sql, -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        value = sqlite3_column_int64(s, 0);
+    else
+        conn_failed(c, "reading its version");
+    sqlite3_finalize(s);
+    return value;
+}
+
+/* Is it ours, and of a schema that we know? */
+static bool check_identity(struct conn *c)
+{
+    int64_t version = conn_number(c, "PRAGMA user_version");
+    int64_t id = conn_number(c, "PRAGMA application_id");
+    int64_t tables = conn_number(c, "SELECT count(*) FROM sqlite_schema");
+
+    if (c->error.code != ERR_NONE)
+        return false;
+    if (tables > 0 && id != APPLICATION_ID) {
+        error_set(&c->error, ERR_DATABASE,
+                  "slipway.db belongs to another program. Nothing was "
+                  "changed.");
+        return false;
+    }
+    if (version > SQL_MIGRATIONS) {
+        error_set(&c->error, ERR_DATABASE,
+                  "slipway.db has schema %lld, written by a newer slipway; "
+                  "this one knows %d. Nothing was changed.",
+                  (long long)version, (int)SQL_MIGRATIONS);
+        return false;
+    }
+    return true;
+}
+
+/* Switch the file to a write-ahead log, once in its life. SQLite does not
+ * wait for other processes here, so that is done by hand. */
+static bool conn_set_wal(struct conn *c)
+{
+    for (int tries = BUSY_MS / BUSY_STEP_MS; tries > 0; tries--) {
+        int r = sqlite3_exec(c->handle, "PRAGMA journal_mode = WAL", NULL, NULL,
+                             NULL);
+
+        if (r == SQLITE_OK)
+            return true;
+        if ((r & 0xff) != SQLITE_BUSY)
+            break;
+        sqlite3_sleep(BUSY_STEP_MS);
+    }
+    conn_failed(c, "switching on its log");
+    return false;
+}
+
+bool conn_open(struct conn *c)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE;
+    char sql[192];
+
+    if (c->handle)
+        return true;
+    if (c->writer)
+        flags |= SQLITE_OPEN_CREATE;
+    if (sqlite3_open_v2(c->path, &c->handle, flags, NULL) != SQLITE_OK) {
+        conn_failed(c, "opening it");
+        c->broken = true;
+        return false;
+    }
+    sqlite3_extended_result_codes(c->handle, 1);
+    sqlite3_busy_timeout(c->handle, BUSY_MS);
+    sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    if (c->writer && !(check_identity(c) && conn_set_wal(c))) {
+        c->broken = true;
+        return false;
+    }
+    (void)snprintf(sql, sizeof sql,
+                   "PRAGMA synchronous = %s; PRAGMA foreign_keys = ON;"
+                   "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;"
+                   "PRAGMA wal_autocheckpoint = %d;",
+                   c->power ? "FULL" : "NORMAL", (int)WAL_PAGES);
+    c->broken = !conn_exec(c, sql, "opening it");
+    return !c->broken;
+}
+
+void conn_init(struct conn *c, struct db *db, const char *path, bool power,
+               bool writer)
+{
+    c->db = db;
+    c->path = path;
+    c->power = power;
+    c->writer = writer;
+    for (int i = 0; i < SQL_COUNT; i++) {
+        c->stmts[i].conn = c;
+        c->stmts[i].id = (enum sql_id)i;
+    }
+}
+
+void conn_reset(struct conn *c)
+{
+    for (size_t i = 0; i < c->used_count; i++) {
+        sqlite3_reset(c->used[i]->handle);
+        sqlite3_clear_bindings(c->used[i]->handle);
+    }
+    c->used_count = 0;
+}
+
+struct stmt *db_statement(struct conn *c, enum sql_id id)
+{
+    struct stmt *s = &c->stmts[id];
+
+    if (!s->handle && c->error.code == ERR_NONE &&
+        sqlite3_prepare_v3(c->handle, sql_texts[id], -1,
+                           SQLITE_PREPARE_PERSISTENT, &s->handle,
+                           NULL) != SQLITE_OK)
+        conn_failed(c, sql_names[id]);
+    for (size_t i = 0; i < c->used_count; i++)
+        if (c->used[i] == s) {
+            sqlite3_reset(s->handle);
+            sqlite3_clear_bindings(s->handle);
+            return s;
+        }
+    if (s->handle)
+        c->used[c->used_count++] = s;
+    return s;
+}
+
+/* The index of a parameter; 0 after a failure. */
+static int parameter(struct stmt *s, const char *name)
+{
+    int i;
+
+    if (s->conn->error.code != ERR_NONE)
+        return 0;
+    i = sqlite3_bind_parameter_index(s->handle, name);
+    if (i == 0)
+        error_set(&s->conn->error, ERR_INTERNAL, "%s has no parameter %s.",
+                  sql_names[s->id], name);
+    return i;
+}
+
+static void bound(struct stmt *s, int result)
+{
+    if (result != SQLITE_OK)
+        conn_failed(s->conn, sql_names[s->id]);
+}
+
+void stmt_int(struct stmt *s, const char *name, int64_t value)
+{
+    int i = parameter(s, name);
+
+    if (i)
+        bound(s, sqlite3_bind_int64(s->handle, i, value));
+}
+
+void stmt_text(struct stmt *s, const char *name, const char *value)
+{
+    int i = parameter(s, name);
+
+    if (i)
+        bound(s, sqlite3_bind_text(s->handle, i, value, -1, SQLITE_TRANSIENT));
+}
+
+void stmt_blob(struct stmt *s, const char *name, const void *v, size_t len)
+{
+    int i = parameter(s, name);
+
+    if (i)
+        bound(s, sqlite3_bind_blob64(s->handle, i, v, len, SQLITE_TRANSIENT));
+}
+
+bool stmt_step(struct stmt *s)
+{
+    int r;
+
+    if (s->conn->error.code != ERR_NONE)
+        return false;
+    r = sqlite3_step(s->handle);
+    if (r == SQLITE_ROW)
+        return true;
+    if (r != SQLITE_DONE)
+        conn_failed(s->conn, sql_names[s->id]);
+    return false;
+}
+
+int stmt_run(struct stmt *s)
+{
+    while (stmt_step(s))
+        ;
+    return s->conn->error.code == ERR_NONE ? sqlite3_changes(s->conn->handle)
+                                           : 0;
+}
+
+bool stmt_is_null(const struct stmt *s, int column)
+{
+    return sqlite3_column_type(s->handle, column) == SQLITE_NULL;
+}
+
+int64_t stmt_get_int(const struct stmt *s, int column)
+{
+    return sqlite3_column_int64(s->handle, column);
+}
+
+const char *stmt_get_text(const struct stmt *s, int column)
+{
+    const unsigned char *t = sqlite3_column_text(s->handle, column);
+
+    return t ? (const char *)t : "";
+}
+
+const void *stmt_get_blob(const struct stmt *s, int column, size_t *len)
+{
+    const void *v = sqlite3_column_blob(s->handle, column);
+
+    *len = (size_t)sqlite3_column_bytes(s->handle, column);
+    return v;
+}
