@@ -4,7 +4,8 @@
  *   already. So the socket gets a receive timeout; a read that times out
  *   leaves the stream marked as failed with EAGAIN, and the mark is taken off
  *   again. That is sound as long as no part of a record's header had been
- *   consumed, which its read pointer tells;
+ *   consumed, which its read pointer tells. A front server sends a header in
+ *   one piece with what follows; one that stalls within it loses the upload;
  * - a short read is not the end of a body: only a stream that ended without
  *   an error is (FCGX_GetError);
  * - the connection is always closed after the request.
@@ -77,6 +78,16 @@ static void set_timeout(struct connection *c, int wait_ms)
     (void)setsockopt(c->fcgi.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
 }
 
+/* Did libfcgi consume nothing, or only the padding that ends a record? Padding
+ * is zeros; a header begins with the version, which is 1. */
+static bool is_resumable(const unsigned char *before,
+                         const unsigned char *after)
+{
+    while (before < after && *before == 0)
+        before++;
+    return before == after;
+}
+
 /* Copy what libfcgi has, or else what one read from the socket brings. The
  * number of bytes; 0 at the end of the stream, and after a timeout, which is
  * the case if the stream is still open. */
@@ -86,7 +97,7 @@ static size_t take(FCGX_Stream *in, char *out, size_t cap)
     size_t ready;
 
     if (in->rdNext == in->stop && FCGX_UnGetChar(FCGX_GetChar(in), in) == EOF) {
-        if (FCGX_GetError(in) == EAGAIN && in->rdNext == before) {
+        if (FCGX_GetError(in) == EAGAIN && is_resumable(before, in->rdNext)) {
             in->FCGI_errno = 0;
             in->isClosed = 0;
         }

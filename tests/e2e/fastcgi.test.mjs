@@ -143,6 +143,16 @@ test('a pause within a body is waited for', async () => {
   forgetUploads();
 });
 
+test('a pause behind padding is waited for', async () => {
+  for (const padding of [1, 7, 255]) {
+    const list = await talk(socket, opening(put('padded.txt', 5)),
+      record(type.stdin, 'he', { padding }), () => sleep(700),
+      record(type.stdin, 'llo', { padding }), record(type.stdin));
+    assert.match(output(list), /^Status: 201 /, `padding ${padding}`);
+  }
+  forgetUploads();
+});
+
 test('silence ends an upload', async () => {
   const list = await talk(socket, opening(put('silent.txt', 5)), record(type.stdin, 'he'));
   assert.match(output(list), /^Status: 408 [^]*idle_timeout/);

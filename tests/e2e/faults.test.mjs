@@ -118,7 +118,7 @@ test('a full disk refuses uploads, keeps downloads, and recovers', async (t) => 
     assert.equal(before.uploads.length, 1);
 
     await downloads(server, kept, content);
-    isProblem(await putTo(server, 'small', 'x'.repeat(100000)), 507, 'no-space');
+    isProblem(await putTo(server, 'small', 'x'.repeat(1000000)), 507, 'no-space');
     assert.equal((await server.request({ path: `${apiBase}/status` })).status, 200);
     assert.equal((await server.request({ path: `${apiBase}/files` })).status, 200);
     await downloads(server, kept, content);

@@ -8,11 +8,11 @@ export const type = {
 };
 export const keepConnection = 1;
 
-export function record(kind, content = '', id = 1) {
+export function record(kind, content = '', { id = 1, padding = 0 } = {}) {
   const body = Buffer.from(content);
   const head = Buffer.from([1, kind, id >> 8, id & 255, body.length >> 8,
-    body.length & 255, 0, 0]);
-  return Buffer.concat([head, body]);
+    body.length & 255, padding, 0]);
+  return Buffer.concat([head, body, Buffer.alloc(padding)]);
 }
 
 function pair(name, value) {
@@ -29,8 +29,8 @@ function pair(name, value) {
 export function opening(variables, { role = 1, flags = 0, id = 1 } = {}) {
   const params = Buffer.concat(Object.entries(variables).map(([n, v]) => pair(n, v)));
   return Buffer.concat([
-    record(type.begin, Buffer.from([0, role, flags, 0, 0, 0, 0, 0]), id),
-    record(type.params, params, id), record(type.params, '', id),
+    record(type.begin, Buffer.from([0, role, flags, 0, 0, 0, 0, 0]), { id }),
+    record(type.params, params, { id }), record(type.params, '', { id }),
   ]);
 }
 
