@@ -100,6 +100,7 @@ static size_t take(FCGX_Stream *in, char *out, size_t cap)
         if (FCGX_GetError(in) == EAGAIN && is_resumable(before, in->rdNext)) {
             in->FCGI_errno = 0;
             in->isClosed = 0;
+            in->stop = in->rdNext;
         }
         return 0;
     }
