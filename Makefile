@@ -7,9 +7,9 @@ DESTDIR =
 CC = gcc
 SANITIZE =
 BUILD = build$(if $(SANITIZE),/sanitize)
-PORT = 8080
-STATE = run
-SERVER = lighttpd
+PORT ?= 8080
+STATE ?= run
+SERVER ?= lighttpd
 
 WARNINGS = -Wall -Wextra -Werror -Wformat=2 -Wconversion -Wshadow \
 	-Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \
