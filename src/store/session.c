@@ -107,19 +107,6 @@ enum error_code session_checkpoint(struct upload *u, bool *alive,
     return code;
 }
 
-enum error_code upload_suspend(struct upload *u, struct error *e)
-{
-    bool alive = true;
-    enum error_code code = session_checkpoint(u, &alive, e);
-
-    if (code == ERR_NONE && !alive) {
-        code = error_set(e, ERR_CANCELLED, "The upload was cancelled.");
-        upload_discard(u, e);
-    }
-    session_close(u);
-    return code;
-}
-
 /* Why a session in this state cannot go on. */
 static enum error_code refuse_state(const char *state, struct error *e)
 {

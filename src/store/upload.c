@@ -397,7 +397,7 @@ enum error_code upload_append(struct upload *u, const void *data, size_t len,
     return ERR_NONE;
 }
 
-/* The checkpoint that a failed publishing goes back to. */
+/* A checkpoint of a resumable session: from here it can go on. */
 static enum error_code acknowledge(struct upload *u, struct error *e)
 {
     bool alive = true;
@@ -481,6 +481,16 @@ enum error_code upload_finish(struct upload *u, const char *metadata,
     else if (code == ERR_NONE)
         *files = u->files;
     else if (!u->resumable || code == ERR_CANCELLED)
+        upload_discard(u, e);
+    session_close(u);
+    return code;
+}
+
+enum error_code upload_suspend(struct upload *u, struct error *e)
+{
+    enum error_code code = acknowledge(u, e);
+
+    if (code == ERR_CANCELLED)
         upload_discard(u, e);
     session_close(u);
     return code;
