@@ -693,6 +693,7 @@ static void resumes_where_acknowledged(void **state)
         .id = "resume-1", .total = 11, .arena = f->arena};
     struct upload *u, *second;
     struct file *whole, *resumed;
+    struct source *source;
     struct error e;
     int status;
 
@@ -707,7 +708,7 @@ static void resumes_where_acknowledged(void **state)
 
         store_open(f->config, &mine.store, &e);
         upload_resume(mine.store, f->arena, "resume-1", &u, &e);
-        put(u, "lost");
+        put(u, "never acknowledged, and longer than the rest");
         raise(SIGKILL);
     }
     wait(&status);
@@ -720,6 +721,9 @@ static void resumes_where_acknowledged(void **state)
     assert_int_equal(upload_end_file(u, &e), ERR_NONE);
     resumed = finish(u);
     assert_int_equal(resumed->size, 11);
+    source = file_source(f->store, f->arena, resumed);
+    assert_int_equal(source->open(source, &e), ERR_NONE);
+    source->close(source);
     u = begin(f, NULL, false);
     add(u, "a.txt", "hello world");
     whole = finish(u);
