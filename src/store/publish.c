@@ -93,36 +93,23 @@ static enum error_code commit_intent(struct upload *u, const char *metadata,
                  : error_set(e, ERR_CANCELLED, "The upload was cancelled.");
 }
 
-static enum error_code move_all(struct upload *u, struct error *e)
+/* Move what the upload consists of, all that can be moved; gives the first
+ * failure. This needs no database and no room on the disk, so that it also
+ * takes files back from the public where both are gone. */
+static enum error_code move_files(const struct upload *u, int from, int to,
+                                  struct error *e)
 {
-    int mount = u->store->uploads.dir;
+    const struct file *f = u->directory ? u->directory : u->files.first;
     enum error_code code = ERR_NONE;
+    struct error failure;
 
-    if (u->directory)
-        code = disk_move(u->home_dir, u->directory->id, mount, u->directory->id,
-                         e);
-    else
-        for (const struct file *f = u->files.first; f && code == ERR_NONE;
-             f = f->next)
-            code = disk_move(u->home_dir, f->id, mount, f->id, e);
-    if (code == ERR_NONE && u->store->power)
-        code = disk_sync_dir(mount, e);
+    for (; f; f = f->next)
+        if (disk_move(from, f->id, to, f->id, &failure) != ERR_NONE &&
+            code == ERR_NONE) {
+            code = failure.code;
+            *e = failure;
+        }
     return code;
-}
-
-/* Take back what move_all did. That needs no room on the disk and no
- * database, so nothing stays visible even where both are gone. */
-static void move_back(struct upload *u)
-{
-    int mount = u->store->uploads.dir;
-    struct error ignored;
-
-    if (u->directory)
-        (void)disk_move(mount, u->directory->id, u->home_dir, u->directory->id,
-                        &ignored);
-    else
-        for (const struct file *f = u->files.first; f; f = f->next)
-            (void)disk_move(mount, f->id, u->home_dir, f->id, &ignored);
 }
 
 static enum error_code commit_stored(struct upload *u, struct error *e)
@@ -173,6 +160,7 @@ static void describe_directory(struct upload *u, const char *metadata)
 
 enum error_code publish(struct upload *u, const char *metadata, struct error *e)
 {
+    int mount = u->store->uploads.dir;
     struct error ignored;
     enum error_code code;
 
@@ -185,11 +173,13 @@ enum error_code publish(struct upload *u, const char *metadata, struct error *e)
         code = commit_intent(u, metadata, e);
     if (code != ERR_NONE)
         return code;
-    code = move_all(u, e);
+    code = move_files(u, u->home_dir, mount, e);
+    if (code == ERR_NONE && u->store->power)
+        code = disk_sync_dir(mount, e);
     if (code == ERR_NONE)
         code = commit_stored(u, e);
     if (code != ERR_NONE) {
-        move_back(u);
+        (void)move_files(u, mount, u->home_dir, &ignored);
         if (u->resumable)
             (void)publish_reopen(u->store, u->home, &ignored);
         else

@@ -10,8 +10,9 @@
  * A session is held by one thread. What it received lies in incoming/, behind
  * a kernel lock that dies with the process, until upload_finish publishes all
  * its files or none. A session whose id the caller chose has a row from the
- * beginning, so that other processes see its progress and may cancel it; any
- * other session gets its row when it is published.
+ * beginning, so that other processes see its progress and may cancel it.
+ * Nobody could ask for any other session before it is answered, so that one
+ * is known by the rows of its files.
  *
  * A resumable session has one file and outlives the request and the process:
  *

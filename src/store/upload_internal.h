@@ -37,7 +37,7 @@ static inline bool wants_digest(const struct store *s)
     return config_choice(s->config, OPT_DIGEST) == 0;
 }
 
-/* Put the session into the database; durable if it is resumable. */
+/* Put the session into the database. ERR_ID_IN_USE. */
 enum error_code session_insert(struct upload *u, struct error *e);
 
 /* Write what has been received to the row; *alive is false if somebody ended
