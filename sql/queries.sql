@@ -3,26 +3,35 @@
 
 -- name: upload_insert
 INSERT INTO upload (id, home, state, resumable, file, name, type, total,
-                    received, updated_at)
+                    received, echo, fields, concat, parts, sha256, updated_at)
 VALUES (:id, :home, 'receiving', :resumable, :file, :name, :type, :total, 0,
-        :now)
+        :echo, :fields, :concat, :parts, :sha256, :now)
 ON CONFLICT DO NOTHING;
 
 -- name: upload_get
-SELECT home, state, resumable, total, received, error, updated_at
+SELECT home, state, resumable, total, received, error, updated_at, echo, concat
 FROM upload WHERE id = :id;
 
 -- name: upload_resume
-SELECT home, state, resumable, file, name, type, total, received, digest_state
+SELECT home, state, resumable, file, name, type, total, received, digest_state,
+       updated_at, claim, fields, concat, parts, sha256
 FROM upload WHERE id = :id;
 
 -- name: upload_checkpoint
 UPDATE upload
-SET received = :received, digest_state = :digest_state, updated_at = :now
+SET received = :received, total = coalesce(total, :total),
+    name = coalesce(:name, name), type = coalesce(:type, type),
+    sha256 = coalesce(:sha256, sha256),
+    digest_state = :digest_state, updated_at = :now
 WHERE id = :id AND state = 'receiving' AND received = :expected;
 
 -- name: upload_state
-SELECT state FROM upload WHERE id = :id;
+SELECT state, claim FROM upload WHERE id = :id;
+
+-- name: upload_claim
+UPDATE upload SET claim = claim + 1
+WHERE id = :id AND state IN ('receiving', 'publishing')
+RETURNING claim;
 
 -- name: upload_publish
 UPDATE upload
@@ -75,7 +84,53 @@ WHERE home = :home AND state IN ('receiving', 'publishing');
 -- name: uploads_forget
 DELETE FROM upload
 WHERE state IN ('stored', 'cancelled', 'failed', 'expired')
-  AND updated_at < :before;
+  AND updated_at < iif(resumable, :before_resumable, :before);
+
+-- name: uploads_expire
+UPDATE upload SET state = 'expired', digest_state = NULL, updated_at = :now
+WHERE id IN (SELECT id FROM upload
+             WHERE state = 'receiving' AND resumable = 1
+               AND updated_at < :before
+             ORDER BY updated_at LIMIT :limit)
+RETURNING home;
+
+-- A stored session whose files were removed at its own URL.
+-- name: upload_terminate
+UPDATE upload SET state = 'cancelled', updated_at = :now
+WHERE id = :id AND state = 'stored';
+
+-- The partial sessions of a final one, in order; NULLs for an unknown one.
+-- name: parts_get
+SELECT home, file, name, received, state, concat IS 'partial',
+       total IS received, updated_at
+FROM json_each(:parts) LEFT JOIN upload ON id = value
+ORDER BY key;
+
+-- The parts of a final session live as long as the session itself.
+-- name: parts_touch
+UPDATE upload SET updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:parts)) AND state = 'receiving';
+
+-- Partial sessions whose bytes have become part of a final one, unless another
+-- one still needs them.
+-- name: parts_consume
+UPDATE upload SET state = 'stored', digest_state = NULL, updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:parts)) AND state = 'receiving'
+  AND NOT EXISTS (
+      SELECT 1 FROM upload AS final
+      WHERE final.parts IS NOT NULL AND final.state = 'receiving'
+        AND instr(final.parts, '"' || upload.id || '"') > 0)
+RETURNING home;
+
+-- name: final_get
+SELECT id FROM upload
+WHERE parts = :parts AND state IN ('receiving', 'publishing', 'stored')
+LIMIT 1;
+
+-- name: finals_unfinished
+SELECT id FROM upload
+WHERE parts IS NOT NULL AND state = 'receiving' AND id > :after
+ORDER BY id LIMIT 1;
 
 -- name: file_insert
 INSERT INTO file (id, upload, directory, is_directory, state, position, mount,

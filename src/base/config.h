@@ -33,6 +33,9 @@ enum option_id {
     OPT_DIGEST,           /* [upload] digest */
     OPT_PROGRESS_KEEP,    /* [upload] progress_keep */
     OPT_IDLE_TIMEOUT,     /* [upload] idle_timeout */
+    OPT_PROTOCOLS,        /* [upload] protocols */
+    OPT_EXPIRE_AFTER,     /* [upload] expire_after */
+    OPT_INTERIM,          /* [upload] interim */
     OPT_OFFLOAD,          /* [download] offload */
     OPT_OFFLOAD_PREFIX,   /* [download] offload_prefix */
     OPT_ANONYMOUS,        /* [access] anonymous */

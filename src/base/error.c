@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,23 @@ static const struct error_row rows[ERR_COUNT_] = {
     [ERR_CANCELLED] = {409, "cancelled", "Upload cancelled", ""},
     [ERR_FINISHED] = {409, "finished", "Upload is over", ""},
     [ERR_BUSY] = {423, "busy", "Upload is busy", "Try again in a second."},
+    [ERR_GONE] = {410, "gone", "Upload is gone", "Begin a new upload."},
+    [ERR_UNFINISHED] = {409, "unfinished", "Upload is not finished",
+                        "Send the rest first."},
+    [ERR_COMPLETED] = {400, "completed", "Upload is finished", ""},
+    [ERR_OFFSET] = {409, "offset-mismatch", "Wrong offset",
+                    "Go on at the offset in Upload-Offset."},
+    [ERR_LENGTH_EXCEEDED] = {413, "length-exceeded",
+                             "More bytes than announced",
+                             "Send what was announced."},
+    [ERR_LENGTH] = {400, "inconsistent-length", "Contradicting lengths",
+                    "Send one length."},
+    [ERR_CHECKSUM] = {460, "checksum-mismatch", "Checksum mismatch",
+                      "Send these bytes again."},
+    [ERR_DIGEST] = {400, "digest-mismatch", "Digest mismatch",
+                    "Send the bytes again."},
+    [ERR_VERSION] = {412, "unsupported-version", "Version not supported",
+                     "Speak a version that Tus-Version lists."},
     [ERR_PRECONDITION] = {412, "precondition-failed", "Precondition failed",
                           ""},
     [ERR_FILE_TOO_LARGE] = {413, "file-too-large", "File too large",
@@ -116,6 +134,19 @@ enum error_code error_limit(struct error *e, enum error_code code,
         e->limit_value = value;
     }
     return code;
+}
+
+enum error_code error_offset(struct error *e, uint64_t expected,
+                             uint64_t provided)
+{
+    error_set(e, ERR_OFFSET,
+              "The upload goes on at offset %" PRIu64 ", not at %" PRIu64 ".",
+              expected, provided);
+    if (e) {
+        e->expected_offset = expected;
+        e->provided_offset = provided;
+    }
+    return ERR_OFFSET;
 }
 
 enum error_code error_errno(struct error *e, int sys, const char *what)

@@ -31,6 +31,15 @@ enum error_code {
     ERR_CANCELLED,         /* the upload was cancelled */
     ERR_FINISHED,          /* the upload is over already */
     ERR_BUSY,              /* another request holds the upload */
+    ERR_GONE,              /* cancelled, expired or failed before */
+    ERR_UNFINISHED,        /* the upload is not whole yet */
+    ERR_COMPLETED,         /* the upload is stored, nothing can be added */
+    ERR_OFFSET,            /* not where the upload goes on */
+    ERR_LENGTH_EXCEEDED,   /* more bytes than the upload's length */
+    ERR_LENGTH,            /* lengths that contradict each other */
+    ERR_CHECKSUM,          /* tus Upload-Checksum does not match */
+    ERR_DIGEST,            /* RFC 9530 digest does not match */
+    ERR_VERSION,           /* a tus version that is not spoken here */
     ERR_PRECONDITION,      /* RFC 9110 section 13 condition is false */
     ERR_FILE_TOO_LARGE,    /* over max_file_size */
     ERR_FILE_TOO_SMALL,    /* under min_file_size */
@@ -58,6 +67,8 @@ struct error {
     const char *limit;             /* static name of the option hit, or NULL */
     uint64_t limit_value;          /* its value, in bytes or a count */
     const char *limit_text;        /* its value where that is not a number */
+    uint64_t expected_offset;      /* of ERR_OFFSET: where an upload goes on */
+    uint64_t provided_offset;      /* and where the client wanted to */
     char file[ERROR_FILE_MAX];     /* client's name of the file concerned */
     char detail[ERROR_DETAIL_MAX]; /* one sentence for the user, UTF-8 */
     int sys;                       /* errno for the log, 0 if none */
@@ -74,6 +85,10 @@ enum error_code error_set(struct error *e, enum error_code code,
 enum error_code error_limit(struct error *e, enum error_code code,
                             const char *limit, uint64_t value, const char *fmt,
                             ...) __attribute__((format(printf, 5, 6)));
+
+/* ERR_OFFSET: the upload goes on at expected, the client said provided. */
+enum error_code error_offset(struct error *e, uint64_t expected,
+                             uint64_t provided);
 
 /* The same for a failed system call: maps sys (an errno) to ERR_NO_SPACE,
  * ERR_FILE_TOO_LARGE, ERR_MEMORY or ERR_IO and keeps it for the log. what

@@ -93,6 +93,26 @@ const struct config_option config_options[OPT_COUNT_] = {
         .help = "How long a client may send nothing before its upload is "
                 "given up.",
     }, {
+        .id = OPT_PROTOCOLS, .section = "upload", .key = "protocols",
+        .type = OPTION_WORDS, .standard = "tus ietf",
+        .choices = "tus ietf filepond dropzone",
+        .help = "The protocols for uploads in several requests. tus: tus "
+                "1.0.0. ietf: the draft for resumable uploads over HTTP. "
+                "filepond and dropzone: those of the two widgets, at "
+                "/filepond and /dropzone. Forms and PUT always work.",
+    }, {
+        .id = OPT_EXPIRE_AFTER, .section = "upload", .key = "expire_after",
+        .type = OPTION_DURATION, .standard = "1d", .min = 10, .max = 366 * DAY,
+        .help = "How long an unfinished resumable upload is kept after its "
+                "last byte. Its end is remembered as long.",
+    }, {
+        .id = OPT_INTERIM, .section = "upload", .key = "interim",
+        .type = OPTION_CHOICE, .standard = "off",
+        .choices = "off on",
+        .help = "Whether the ietf protocol sends interim answers (104), which "
+                "tell where an upload can be resumed before it is complete. "
+                "Only for web servers that pass them on: lighttpd.",
+    }, {
         .id = OPT_OFFLOAD, .section = "download", .key = "offload",
         .type = OPTION_CHOICE, .standard = "none",
         .choices = "none xsendfile xaccel local-redirect",

@@ -31,6 +31,8 @@ enum offload { OFFLOAD_NONE, OFFLOAD_XSENDFILE, OFFLOAD_XACCEL, OFFLOAD_LOCAL };
 static const char *reason(int status)
 {
     switch (status) {
+    case 104:
+        return "Upload Resumption Supported";
     case 200:
         return "OK";
     case 201:
@@ -229,6 +231,15 @@ static void send_response(struct app *app, struct request *req,
     close_sources(res);
 }
 
+/* A response without body, before the real one. */
+static void send_interim(void *ctx, struct response *res)
+{
+    const struct transport *t = ctx;
+
+    if (send_head(t, res, false))
+        (void)t->flush(t->ctx);
+}
+
 /* Unique enough to find a line in the log: process, then a count. */
 static void make_request_id(char out[REQUEST_ID_MAX])
 {
@@ -239,8 +250,7 @@ static void make_request_id(char out[REQUEST_ID_MAX])
                    atomic_fetch_add(&count, 1) + 1);
 }
 
-void exchange_serve(struct app *app, struct request *req,
-                    const struct transport *t)
+void exchange_serve(struct app *app, struct request *req, struct transport *t)
 {
     char id[REQUEST_ID_MAX];
     struct response res;
@@ -255,6 +265,8 @@ void exchange_serve(struct app *app, struct request *req,
         log_request(NULL);
         return;
     }
+    req->interim = send_interim;
+    req->interim_ctx = t;
     response_init(&res, req->arena);
     if (fill_request(req, &e) == ERR_NONE) {
         app_handle(app, req, &res);

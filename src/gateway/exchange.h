@@ -21,7 +21,6 @@ struct transport {
 /* Fills req->id, arena, base, path, query, method and the body's length from
  * the CGI variables; the caller has set req->variable, variable_ctx and
  * body. Then answers. */
-void exchange_serve(struct app *app, struct request *req,
-                    const struct transport *t);
+void exchange_serve(struct app *app, struct request *req, struct transport *t);
 
 #endif

@@ -214,6 +214,7 @@ static bool await_threads(struct server *s, int seconds)
 static enum error_code drain(struct server *s, struct error *e)
 {
     atomic_store(&s->draining, true);
+    store_stop(s->app->store);
     if (await_threads(s, DRAIN_SECONDS))
         return ERR_NONE;
     atomic_store(&s->stop, true);

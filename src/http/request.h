@@ -8,6 +8,8 @@
 #include "base/arena.h"
 #include "http/body.h"
 
+struct response;
+
 struct request {
     const char *id;     /* names the request in the log and in problems */
     const char *method; /* as sent */
@@ -20,6 +22,10 @@ struct request {
     /* A CGI variable (RFC 3875 section 4.1) or NULL. */
     const char *(*variable)(const void *ctx, const char *name);
     const void *variable_ctx; /* the transport's own */
+    /* Send an interim response (RFC 9110 section 15.2): status and fields of
+     * r. NULL where that is not possible. */
+    void (*interim)(void *ctx, struct response *r);
+    void *interim_ctx; /* the transport's own */
 };
 
 /* A CGI variable; NULL if absent or empty, because nginx sends empty ones. */

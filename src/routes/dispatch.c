@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "routes/problem.h"
 #include "routes/routes.h"
+#include "routes/tus.h"
 
 struct route {
     const char *method;      /* GET stands for HEAD too */
@@ -20,7 +21,12 @@ struct route {
 static const struct route routes[] = {
     {"GET", "/status", ACCESS_NONE, status_get},
     {"POST", "/upload", ACCESS_UPLOAD, upload_post},
+    {"OPTIONS", "/upload", ACCESS_NONE, resource_options},
     {"PUT", "/upload/", ACCESS_UPLOAD, upload_put},
+    {"GET", "/upload/", ACCESS_UPLOAD, resource_get},
+    {"PATCH", "/upload/", ACCESS_UPLOAD, resource_patch},
+    {"DELETE", "/upload/", ACCESS_UPLOAD, resource_delete},
+    {"OPTIONS", "/upload/", ACCESS_NONE, resource_options},
     {"GET", "/progress/", ACCESS_UPLOAD, progress_handle},
     {"POST", "/cancel/", ACCESS_UPLOAD, cancel_post},
     {"GET", "/download/", ACCESS_DOWNLOAD, download_get},
@@ -29,7 +35,7 @@ static const struct route routes[] = {
     {"DELETE", "/files/", ACCESS_DELETE, files_delete},
 };
 
-enum { ROUTES = sizeof routes / sizeof routes[0], ALLOW_MAX = 64 };
+enum { ROUTES = sizeof routes / sizeof routes[0], ALLOW_MAX = 128 };
 
 /* What follows the route's path, or NULL if it is not this route's path. */
 static const char *match(const struct route *r, const char *path)
@@ -81,6 +87,16 @@ static enum error_code without_route(const struct request *req,
     return ERR_NONE;
 }
 
+/* Upload resources can be used where only GET and POST get through. */
+static void override_method(struct request *req)
+{
+    const char *method = request_header(req, "X-HTTP-Method-Override");
+
+    if (method && strncmp(req->path, "/upload", 7) == 0 &&
+        (req->path[7] == '\0' || req->path[7] == '/'))
+        req->method = method;
+}
+
 void app_handle(struct app *app, struct request *req, struct response *res)
 {
     struct error e = {0};
@@ -91,6 +107,9 @@ void app_handle(struct app *app, struct request *req, struct response *res)
 
     buf_init(&allow, ALLOW_MAX);
     response_init(res, req->arena);
+    if (tus_is_meant(req))
+        tus_mark(res);
+    override_method(req);
     route = find(req, &rest, &allow);
     if (!route) {
         code = without_route(req, &allow, res, &e);

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
+#include "http/disposition.h"
 #include "http/query.h"
 
 static enum error_code check_request_size(const struct app *app,
@@ -108,4 +110,37 @@ enum error_code intake_choose(const struct request *req,
         break;
     }
     return error_set(e, ERR_BAD_ID, "The upload id is malformed.");
+}
+
+enum error_code intake_coding(const struct request *req, struct error *e)
+{
+    const char *coding = request_header(req, "Content-Encoding");
+
+    if (!coding || text_equal_ci(coding, "identity"))
+        return ERR_NONE;
+    return error_set(e, ERR_UNSUPPORTED,
+                     "A Content-Encoding is not supported; send the file as "
+                     "it is.");
+}
+
+enum error_code intake_name(const struct request *req,
+                            char name[INTAKE_NAME_MAX], struct error *e)
+{
+    const char *header = request_header(req, "Content-Disposition");
+
+    switch (query_get(req->query, "filename", name, INTAKE_NAME_MAX)) {
+    case QUERY_FOUND:
+        return ERR_NONE;
+    case QUERY_BAD:
+        return error_set(e, ERR_BAD_NAME,
+                         "The query parameter filename is malformed.");
+    case QUERY_ABSENT:
+        break;
+    }
+    if (header && !disposition_filename(header, name, INTAKE_NAME_MAX))
+        return error_set(e, ERR_BAD_NAME,
+                         "Content-Disposition has no usable file name.");
+    if (!header)
+        memcpy(name, "upload", sizeof "upload");
+    return ERR_NONE;
 }

@@ -10,15 +10,47 @@
 
 #include "http/accept.h"
 #include "http/html.h"
+#include "routes/ietf.h"
 
 enum { PAGE_MAX = 8192, RETRY_SECONDS = 5 };
+
+/* The names that the draft for resumable uploads gives its problems. */
+static const char *ietf_name(enum error_code code)
+{
+    switch (code) {
+    case ERR_OFFSET:
+        return "mismatching-upload-offset";
+    case ERR_COMPLETED:
+        return "completed-upload";
+    case ERR_LENGTH:
+        return "inconsistent-upload-length";
+    default:
+        return NULL;
+    }
+}
+
+static json_t *problem_type(const struct request *req, const struct error *e)
+{
+    const char *name = ietf_is_meant(req) ? ietf_name(e->code) : NULL;
+
+    if (name)
+        return json_sprintf("https://iana.org/assignments/http-problem-types#"
+                            "%s",
+                            name);
+    return json_sprintf("urn:slipway:problem:%s", error_slug(e->code));
+}
 
 static json_t *problem_json(const struct request *req, const struct error *e)
 {
     json_t *j = json_object();
 
-    json_object_set_new(
-        j, "type", json_sprintf("urn:slipway:problem:%s", error_slug(e->code)));
+    json_object_set_new(j, "type", problem_type(req, e));
+    if (e->code == ERR_OFFSET) {
+        json_object_set_new(j, "expected-offset",
+                            json_integer((json_int_t)e->expected_offset));
+        json_object_set_new(j, "provided-offset",
+                            json_integer((json_int_t)e->provided_offset));
+    }
     json_object_set_new(j, "title", json_string(error_title(e->code)));
     json_object_set_new(j, "status", json_integer(error_status(e->code)));
     json_object_set_new(j, "detail", json_string(e->detail));
@@ -94,11 +126,23 @@ static void as_html(const struct request *req, struct response *res,
 }
 
 /* The header fields that a failure may carry over. */
+static bool is_kept(const char *name)
+{
+    static const char *const kept[] = {
+        "Allow",         "Content-Range",   "Tus-Resumable",     "Tus-Version",
+        "Upload-Offset", "Upload-Complete", "Upload-Incomplete", "Upload-Limit",
+    };
+
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (strcmp(name, kept[i]) == 0)
+            return true;
+    return false;
+}
+
 static void keep_fields(struct response *res, const struct response_header *h)
 {
     for (; h; h = h->next)
-        if (strcmp(h->name, "Allow") == 0 ||
-            strcmp(h->name, "Content-Range") == 0)
+        if (is_kept(h->name))
             response_header(res, h->name, "%s", h->value);
 }
 

@@ -9,7 +9,8 @@
 #include "http/response.h"
 
 /* Turn res into the answer for e. Header fields that were added stay only if
- * they are part of the failure: Allow and Content-Range. */
+ * they are part of the failure: Allow, Content-Range, and those that tell
+ * where a resumable upload stands. */
 void problem_response(const struct request *req, struct response *res,
                       const struct error *e);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "http/accept.h"
 #include "http/date.h"
 #include "http/html.h"
 #include "http/query.h"
@@ -185,4 +186,37 @@ void render_page(const struct app *app, const struct request *req,
     response_text(res, "text/html; charset=utf-8", buf_text(&b), b.len);
     res->failed = res->failed || buf_failed(&b);
     buf_free(&b);
+}
+
+void render_upload(const struct app *app, const struct request *req,
+                   struct response *res, const char *id,
+                   const struct file_list *files)
+{
+    json_t *j;
+
+    res->status = 201;
+    response_header(res, "Vary", "Accept");
+    response_header(res, "Cache-Control", "no-store");
+    response_header(res, "X-Content-Type-Options", "nosniff");
+    response_header(res, "Upload-Id", "%s", id);
+    if (files->count == 1) {
+        const char *url = file_url(app->store, req->arena, files->first);
+
+        response_header(res, "Location", "%s", url ? url : "");
+    }
+    switch (accept_form(request_header(req, "Accept"), FORM_TEXT)) {
+    case FORM_JSON:
+    case FORM_EVENTS:
+        j = json_object();
+        json_object_set_new(j, "files", render_files(app, req, files, false));
+        json_object_set_new(j, "upload_id", json_string(id));
+        render_json(res, j);
+        break;
+    case FORM_HTML:
+        render_page(app, req, res, files);
+        break;
+    case FORM_TEXT:
+        render_urls(app, res, files);
+        break;
+    }
 }

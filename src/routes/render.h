@@ -31,6 +31,12 @@ void render_json(struct response *res, json_t *j);
 void render_urls(const struct app *app, struct response *res,
                  const struct file_list *l);
 
+/* Answer 201 with the files of a finished upload, in the form the client
+ * prefers. */
+void render_upload(const struct app *app, const struct request *req,
+                   struct response *res, const char *id,
+                   const struct file_list *files);
+
 /* Answer with a page that links to the files. */
 void render_page(const struct app *app, const struct request *req,
                  struct response *res, const struct file_list *l);

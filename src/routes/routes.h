@@ -19,6 +19,10 @@ typedef enum error_code handler(struct app *app, struct request *req,
 handler status_get;
 handler upload_post;
 handler upload_put;
+handler resource_options;
+handler resource_get;
+handler resource_patch;
+handler resource_delete;
 handler progress_handle;
 handler cancel_post;
 handler download_get;

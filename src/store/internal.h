@@ -34,6 +34,8 @@ struct store {
     struct mount uploads;        /* */
     bool power;                  /* durability = power */
     _Atomic int64_t next_sweep;  /* when this process may ask again, ms */
+    atomic_bool finals_wait;     /* final sessions are not put together yet */
+    atomic_bool stopping;        /* long work is to be left for later */
 };
 
 /* The files of the session with this home, in order of arrival. */
@@ -62,6 +64,15 @@ enum error_code purge_deleted(struct store *s, struct error *e);
 
 /* Undo or finish at once what killed processes left in the middle. */
 enum error_code store_recover(struct store *s, struct error *e);
+
+/* One session whose row is not over: leave it alone if it is held; else a
+ * resumable one goes back to receiving, any other one has failed. */
+enum error_code recover_home(struct store *s, const char *home,
+                             struct error *e);
+
+/* Go on with final sessions that are not put together yet, until all are or
+ * the store is stopping. */
+enum error_code concat_work(struct store *s, struct error *e);
 
 /* If nobody holds the session: remove its home and give true. Also true if it
  * is gone. */

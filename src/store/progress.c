@@ -62,6 +62,28 @@ static bool row_text(char *out, size_t cap, const char *value)
     return true;
 }
 
+static const char *text_or_null(struct arena *a, struct stmt *q, int column)
+{
+    return stmt_is_null(q, column) ? NULL
+                                   : arena_strdup(a, stmt_get_text(q, column));
+}
+
+static void read_resumable(struct store *s, struct arena *a, struct stmt *q,
+                           struct progress *p, int64_t updated_at)
+{
+    uint64_t keep = config_number(s->config, OPT_EXPIRE_AFTER);
+
+    p->echo = text_or_null(a, q, 7);
+    p->concat = text_or_null(a, q, 8);
+    p->partial = p->concat && strcmp(p->concat, "partial") == 0;
+    p->final = p->concat && !p->partial;
+    p->expires_at = updated_at + (int64_t)keep * 1000;
+    if (p->state == UPLOAD_RECEIVING && p->expires_at < clock_wall_ms())
+        p->state = UPLOAD_EXPIRED;
+    if (p->state == UPLOAD_RECEIVING && p->final)
+        atomic_store(&s->finals_wait, true);
+}
+
 static enum error_code read_row(struct store *s, struct arena *a,
                                 const char *id, struct progress *p,
                                 struct session_row *row, struct error *e)
@@ -86,6 +108,9 @@ static enum error_code read_row(struct store *s, struct arena *a,
         p->loaded = (uint64_t)stmt_get_int(q, 4);
         p->error = arena_strdup(a, stmt_get_text(q, 5));
         p->state = state_of(row->state);
+        p->resumable = row->resumable;
+        if (p->resumable)
+            read_resumable(s, a, q, p, row->updated_at);
     }
     code = db_end(c, true, e);
     return code == ERR_NONE && !found ? unknown(e) : code;

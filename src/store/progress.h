@@ -22,7 +22,13 @@ struct progress {
     bool has_total;          /* total is known */
     uint64_t total;          /* bytes announced */
     const char *error;       /* slug of the failure, or "" */
-    struct file_list files;  /* when stored */
+    bool resumable;          /* bytes outlive their request */
+    bool partial;            /* part of a final session */
+    bool final;              /* put together from partial sessions */
+    const char *echo;        /* as it was created, or NULL */
+    const char *concat;      /* */
+    int64_t expires_at;     /* ms since the epoch, if resumable and receiving */
+    struct file_list files; /* when stored */
 };
 
 const char *upload_state_name(enum upload_state state);

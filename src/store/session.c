@@ -1,16 +1,8 @@
 /*
  * The row of a session: made, kept up to date, and read back when a resumable
  * session is taken up again.
- *
- * The rule of resuming: the row's received and digest_state are written in
- * one commit, after the bytes were synced. So the file is never shorter than
- * received; a shorter one is damage and is refused, never repaired. What is
- * behind received was not acknowledged, and is cut off. Bytes that came while
- * digests were switched off cannot be caught up with: then the file has none.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,7 +54,16 @@ enum error_code session_insert(struct upload *u, struct error *e)
         stmt_text(q, ":file", u->current->id);
         stmt_text(q, ":name", u->current->name);
         stmt_text(q, ":type", u->current->type);
+        stmt_text(q, ":fields", u->fields);
     }
+    if (u->echo)
+        stmt_text(q, ":echo", u->echo);
+    if (u->concat)
+        stmt_text(q, ":concat", u->concat);
+    if (u->parts)
+        stmt_text(q, ":parts", u->parts);
+    if (u->has_expected)
+        stmt_blob(q, ":sha256", u->expected, sizeof u->expected);
     if (u->announced != UPLOAD_SIZE_UNKNOWN)
         stmt_int(q, ":total", (int64_t)u->announced);
     stmt_int(q, ":now", clock_wall_ms());
@@ -76,13 +77,13 @@ enum error_code session_insert(struct upload *u, struct error *e)
                                  "An upload with this id exists already.");
 }
 
-enum error_code session_checkpoint(struct upload *u, bool *alive,
-                                   struct error *e)
+enum error_code session_acknowledge(struct upload *u, struct error *e)
 {
     unsigned char midstate[DIGEST_STATE_SIZE];
     enum error_code code = ERR_NONE;
     struct conn *c;
     struct stmt *q;
+    bool alive;
 
     if (u->resumable && u->store->power && u->fd >= 0)
         code = disk_sync_file(u->fd, e);
@@ -99,30 +100,31 @@ enum error_code session_checkpoint(struct upload *u, bool *alive,
         digest_save(&u->digest, midstate);
         stmt_blob(q, ":digest_state", midstate, sizeof midstate);
     }
+    if (u->resumable) {
+        stmt_text(q, ":name", u->current->name);
+        stmt_text(q, ":type", u->current->type);
+        if (u->announced != UPLOAD_SIZE_UNKNOWN)
+            stmt_int(q, ":total", (int64_t)u->announced);
+        if (u->has_expected)
+            stmt_blob(q, ":sha256", u->expected, sizeof u->expected);
+    }
     stmt_int(q, ":now", clock_wall_ms());
-    *alive = stmt_run(q) == 1;
+    alive = stmt_run(q) == 1;
     code = db_end(c, true, e);
-    if (code == ERR_NONE && *alive)
-        u->shown = u->received;
-    return code;
-}
-
-/* Why a session in this state cannot go on. */
-static enum error_code refuse_state(const char *state, struct error *e)
-{
-    if (strcmp(state, "receiving") == 0)
-        return ERR_NONE;
-    if (strcmp(state, "cancelled") == 0)
+    if (code != ERR_NONE)
+        return code;
+    if (!alive)
         return error_set(e, ERR_CANCELLED, "The upload was cancelled.");
-    if (strcmp(state, "publishing") == 0)
-        return error_set(e, ERR_BUSY, "The upload is being stored.");
-    return error_set(e, ERR_FINISHED, "The upload is over already: %s.", state);
+    u->shown = u->received;
+    return ERR_NONE;
 }
 
+/* Bytes that came while digests were switched off cannot be caught up with:
+ * then the file has none. */
 static bool take_columns(struct upload *u, struct stmt *q)
 {
     struct file *f = arena_alloc(u->arena, sizeof *f);
-    const void *midstate;
+    const void *midstate, *expected;
     size_t len;
 
     if (!f)
@@ -135,20 +137,51 @@ static bool take_columns(struct upload *u, struct stmt *q)
     f->metadata = "{}";
     f->count = 1;
     f->size = u->received = u->shown = (uint64_t)stmt_get_int(q, 7);
-    if (!stmt_is_null(q, 6))
-        u->announced = (uint64_t)stmt_get_int(q, 6);
+    u->announced = stmt_is_null(q, 6) ? UPLOAD_SIZE_UNKNOWN
+                                      : (uint64_t)stmt_get_int(q, 6);
+    u->claim = stmt_get_int(q, 10);
+    u->fields = stmt_is_null(q, 11)
+                    ? "{}"
+                    : arena_strdup(u->arena, stmt_get_text(q, 11));
+    u->partial = strcmp(stmt_get_text(q, 12), "partial") == 0;
+    u->parts = stmt_is_null(q, 13)
+                   ? NULL
+                   : arena_strdup(u->arena, stmt_get_text(q, 13));
+    expected = stmt_get_blob(q, 14, &len);
+    u->has_expected = len == sizeof u->expected;
+    if (u->has_expected)
+        memcpy(u->expected, expected, len);
     midstate = stmt_get_blob(q, 8, &len);
     digest_init(&u->digest);
-    u->digesting = wants_digest(u->store) && (len > 0 || u->received == 0);
+    u->digesting = wants_digest(u) && (len > 0 || u->received == 0);
     if (u->digesting && len > 0 && !digest_restore(&u->digest, midstate, len))
         return false;
     f->path = f->name ? arena_printf(u->arena, "%s/%s", f->id, f->name) : NULL;
     u->current = f;
     file_list_append(&u->files, f);
-    return f->path && f->type;
+    return f->path && f->type && u->fields;
 }
 
-static enum error_code read_session(struct upload *u, struct error *e)
+bool session_has_expired(const struct store *s, int64_t updated_at)
+{
+    uint64_t keep = config_number(s->config, OPT_EXPIRE_AFTER);
+
+    return updated_at + (int64_t)keep * 1000 < clock_wall_ms();
+}
+
+/* The state as the row says it, or "expired" if only the time says so. */
+static const char *state_word(const struct upload *u, struct stmt *q)
+{
+    const char *word = stmt_get_text(q, 1);
+
+    if (strcmp(word, "receiving") == 0 &&
+        session_has_expired(u->store, stmt_get_int(q, 9)))
+        return "expired";
+    return arena_strdup(u->arena, word);
+}
+
+enum error_code session_read(struct upload *u, const char **state,
+                             struct error *e)
 {
     struct conn *c = db_read(u->store->db, e);
     enum error_code code = ERR_NONE, ended;
@@ -161,74 +194,8 @@ static enum error_code read_session(struct upload *u, struct error *e)
     stmt_text(q, ":id", u->id);
     if (!stmt_step(q) || !stmt_get_int(q, 2))
         code = error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
-    else
-        code = refuse_state(stmt_get_text(q, 1), e);
-    if (code == ERR_NONE && !take_columns(u, q))
+    else if (!take_columns(u, q) || !(*state = state_word(u, q)))
         code = error_set(e, ERR_INTERNAL, "The upload's row is incomplete.");
     ended = db_end(c, true, code == ERR_NONE ? e : NULL);
     return code == ERR_NONE ? ended : code;
-}
-
-/* Lock the home. Whoever holds it will have moved the row on when it lets go,
- * so the row is read again behind the lock. */
-static enum error_code lock_home(struct upload *u, struct error *e)
-{
-    u->home_dir = disk_open_dir(u->store->incoming, u->home, e);
-    if (u->home_dir < 0)
-        return e->sys == ENOENT
-                   ? error_set(e, ERR_NOT_FOUND, "The upload is gone.")
-                   : e->code;
-    if (!disk_try_lock(u->home_dir))
-        return error_set(e, ERR_BUSY, "Another request sends this upload.");
-    return read_session(u, e);
-}
-
-/* Open the file behind the last acknowledged byte. */
-static enum error_code reopen_file(struct upload *u, struct error *e)
-{
-    int dir = disk_open_dir(u->home_dir, u->current->id, e);
-    off_t size;
-
-    if (dir < 0)
-        return e->code;
-    u->fd = openat(dir, u->current->name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (u->fd < 0)
-        error_errno(e, errno, "Opening an upload");
-    close(dir);
-    if (u->fd < 0)
-        return e->code;
-    size = lseek(u->fd, 0, SEEK_END);
-    if (size < 0 || (uint64_t)size < u->received)
-        return error_set(e, ERR_IO,
-                         "Acknowledged bytes of this upload are missing.");
-    return ftruncate(u->fd, (off_t)u->received) == 0
-               ? ERR_NONE
-               : error_errno(e, errno, "Resuming an upload");
-}
-
-enum error_code upload_resume(struct store *s, struct arena *a, const char *id,
-                              struct upload **out, struct error *e)
-{
-    struct upload *u = session_new(s, a, UPLOAD_SIZE_UNKNOWN, e);
-    enum error_code code;
-
-    *out = NULL;
-    if (!u)
-        return e->code;
-    if (!id_is_upload(id))
-        return error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
-    memcpy(u->id, id, strlen(id) + 1);
-    u->has_row = u->resumable = true;
-    code = read_session(u, e);
-    if (code == ERR_NONE)
-        code = lock_home(u, e);
-    if (code == ERR_NONE)
-        code = reopen_file(u, e);
-    if (code != ERR_NONE) {
-        session_close(u);
-        return code;
-    }
-    u->writeback_from = u->space_checked_at = u->received;
-    *out = u;
-    return ERR_NONE;
 }

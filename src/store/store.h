@@ -32,9 +32,13 @@ void store_close(struct store *s);
 /* The configuration it was opened with. */
 const struct config *store_config(const struct store *s);
 
-/* Clean up: recover, forget ended sessions, remove what nobody owns. Does
- * nothing unless due (once a minute, in one process); force is for the
- * command. Bounded in time. */
+/* Work that goes on behind the answers is to stop soon. */
+void store_stop(struct store *s);
+
+/* To be called after every answer: goes on with final uploads that were not
+ * put together in time. And clean up: recover, forget ended sessions, remove
+ * what nobody owns. Does nothing unless due (once a minute, in one process);
+ * force is for the command. Bounded in time. */
 enum error_code store_sweep(struct store *s, bool force, struct error *e);
 
 #endif

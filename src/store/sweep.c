@@ -129,10 +129,7 @@ static enum error_code move_home(struct store *s, const char *home, int dir,
     return code;
 }
 
-/* One session: leave it alone if it is held; else a resumable one goes back
- * to receiving, any other one has failed. */
-static enum error_code recover_home(struct store *s, const char *home,
-                                    struct error *e)
+enum error_code recover_home(struct store *s, const char *home, struct error *e)
 {
     int dir = disk_open_dir(s->incoming, home, e);
     enum error_code code = ERR_NONE;
@@ -204,6 +201,9 @@ static void remove_orphans(struct store *s, int64_t deadline)
 static enum error_code forget_ended(struct store *s, struct error *e)
 {
     int64_t keep = (int64_t)config_number(s->config, OPT_PROGRESS_KEEP) * 1000;
+    int64_t keep_resumable = (int64_t)config_number(s->config,
+                                                    OPT_EXPIRE_AFTER) *
+                             1000;
     struct conn *c = db_write(s->db, e);
     struct stmt *q;
 
@@ -211,8 +211,39 @@ static enum error_code forget_ended(struct store *s, struct error *e)
         return e->code;
     q = db_statement(c, SQL_UPLOADS_FORGET);
     stmt_int(q, ":before", clock_wall_ms() - keep);
+    stmt_int(q, ":before_resumable", clock_wall_ms() - keep_resumable);
     stmt_run(q);
     return db_end(c, true, e);
+}
+
+/* End resumable sessions that nobody went on with, at most a few in one
+ * sweep. */
+static enum error_code expire(struct store *s, struct error *e)
+{
+    int64_t keep = (int64_t)config_number(s->config, OPT_EXPIRE_AFTER) * 1000;
+    struct conn *c = db_write(s->db, e);
+    struct lost ended = {0};
+    struct stmt *q;
+    enum error_code code;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOADS_EXPIRE);
+    stmt_int(q, ":now", clock_wall_ms());
+    stmt_int(q, ":before", clock_wall_ms() - keep);
+    stmt_int(q, ":limit", SWEEP_STEP);
+    while (stmt_step(q))
+        if (ended.count < SWEEP_STEP)
+            strncpy(ended.home[ended.count++], stmt_get_text(q, 0), ID_LENGTH);
+    code = db_end(c, true, e);
+    for (size_t i = 0; i < ended.count && code == ERR_NONE; i++)
+        (void)home_reclaim(s, ended.home[i]);
+    return code;
+}
+
+void store_stop(struct store *s)
+{
+    atomic_store(&s->stopping, true);
 }
 
 enum error_code store_recover(struct store *s, struct error *e)
@@ -229,6 +260,9 @@ enum error_code store_sweep(struct store *s, bool force, struct error *e)
     bool mine = false;
     enum error_code code;
 
+    if (atomic_exchange(&s->finals_wait, false) &&
+        concat_work(s, e) != ERR_NONE)
+        log_failure(LOG_WARNING, e);
     if (!force &&
         (now < due || !atomic_compare_exchange_strong(&s->next_sweep, &due,
                                                       now + SWEEP_EVERY_MS)))
@@ -240,7 +274,11 @@ enum error_code store_sweep(struct store *s, bool force, struct error *e)
     if (code == ERR_NONE)
         code = purge_deleted(s, e);
     if (code == ERR_NONE)
+        code = expire(s, e);
+    if (code == ERR_NONE)
         code = forget_ended(s, e);
+    if (code == ERR_NONE)
+        code = concat_work(s, e);
     remove_orphans(s, now + SWEEP_BUDGET_MS);
     return code;
 }

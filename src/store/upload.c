@@ -5,7 +5,7 @@
  * that it is alive. Nothing in here is visible at a public URL.
  */
 #define _GNU_SOURCE
-#include "store/upload.h"
+#include "store/resumable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -116,8 +116,8 @@ static enum error_code settle(struct upload *u, struct error *e)
     return code;
 }
 
-static struct upload *
-begin_session(struct store *s, const struct upload_spec *spec, struct error *e)
+struct upload *session_begin(struct store *s, const struct upload_spec *spec,
+                             struct error *e)
 {
     struct upload *u = session_new(s, spec->arena, spec->total, e);
     const char *id;
@@ -137,7 +137,7 @@ begin_session(struct store *s, const struct upload_spec *spec, struct error *e)
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e)
 {
-    struct upload *u = begin_session(s, spec, e);
+    struct upload *u = session_begin(s, spec, e);
     enum error_code code;
 
     *out = NULL;
@@ -152,44 +152,13 @@ enum error_code upload_open(struct store *s, const struct upload_spec *spec,
     return ERR_NONE;
 }
 
-enum error_code upload_create(struct store *s, const struct upload_spec *spec,
-                              const char *name, const char *type,
-                              struct upload **out, struct error *e)
-{
-    struct upload *u = begin_session(s, spec, e);
-    enum error_code code;
-
-    *out = NULL;
-    if (!u)
-        return e->code;
-    u->resumable = true;
-    code = upload_begin_file(u, name, type, spec->total, e);
-    if (code == ERR_NONE && s->power)
-        code = disk_sync_tree(u->home_dir, e);
-    if (code == ERR_NONE && s->power)
-        code = disk_sync_dir(s->incoming, e);
-    if (code == ERR_NONE)
-        code = session_insert(u, e);
-    if (code != ERR_NONE) {
-        upload_discard(u, e);
-        return code;
-    }
-    *out = u;
-    return ERR_NONE;
-}
-
 const char *upload_id(const struct upload *u)
 {
     return u->id;
 }
 
-uint64_t upload_received(const struct upload *u)
-{
-    return u->received;
-}
-
-static enum error_code check_size(struct upload *u, uint64_t size,
-                                  const char *name, struct error *e)
+enum error_code session_check_size(const struct upload *u, uint64_t size,
+                                   const char *name, struct error *e)
 {
     uint64_t most = limit(u, OPT_MAX_FILE_SIZE);
 
@@ -201,12 +170,25 @@ static enum error_code check_size(struct upload *u, uint64_t size,
     return ERR_FILE_TOO_LARGE;
 }
 
-static enum error_code check_type(struct upload *u, const struct file *f,
-                                  struct error *e)
+enum error_code session_check_least(const struct upload *u, uint64_t size,
+                                    const char *name, struct error *e)
+{
+    uint64_t least = limit(u, OPT_MIN_FILE_SIZE);
+
+    if (size >= least || u->partial)
+        return ERR_NONE;
+    error_limit(e, ERR_FILE_TOO_SMALL, "min_file_size", least,
+                "A file must have at least %" PRIu64 " bytes.", least);
+    error_file(e, name);
+    return ERR_FILE_TOO_SMALL;
+}
+
+enum error_code session_check_type(const struct upload *u, const struct file *f,
+                                   struct error *e)
 {
     const char *accept = config_text(u->store->config, OPT_ACCEPT);
 
-    if (mediatype_accepted(accept, f->name, f->type))
+    if (u->partial || mediatype_accepted(accept, f->name, f->type))
         return ERR_NONE;
     error_limit(e, ERR_TYPE_NOT_ACCEPTED, "accept", 0,
                 "Accepted are: %s. This file is %s.", accept, f->type);
@@ -215,10 +197,9 @@ static enum error_code check_type(struct upload *u, const struct file *f,
     return ERR_TYPE_NOT_ACCEPTED;
 }
 
-/* Name and type of the file as they will be stored. */
-static enum error_code describe(struct upload *u, struct file *f,
-                                const char *name, const char *type,
-                                struct error *e)
+enum error_code session_describe(struct upload *u, struct file *f,
+                                 const char *name, const char *type,
+                                 struct error *e)
 {
     char clean[FILENAME_PATH_MAX + 1];
     char effective[MEDIATYPE_MAX];
@@ -336,11 +317,11 @@ enum error_code upload_begin_file(struct upload *u, const char *name,
     f = new_file(u, e);
     if (!f)
         return e->code;
-    code = describe(u, f, name, type, e);
+    code = session_describe(u, f, name, type, e);
     if (code == ERR_NONE)
-        code = check_type(u, f, e);
+        code = session_check_type(u, f, e);
     if (code == ERR_NONE && size != UPLOAD_SIZE_UNKNOWN)
-        code = check_size(u, size, f->name, e);
+        code = session_check_size(u, size, f->name, e);
     if (code == ERR_NONE)
         code = check_space(u->store, still_expected(u), e);
     if (code == ERR_NONE)
@@ -352,7 +333,7 @@ enum error_code upload_begin_file(struct upload *u, const char *name,
     if (u->directory)
         f->directory = u->directory->id;
     digest_init(&u->digest);
-    u->digesting = wants_digest(u->store);
+    u->digesting = wants_digest(u);
     u->writeback_from = 0;
     u->current = f;
     file_list_append(&u->files, f);
@@ -376,7 +357,7 @@ enum error_code upload_append(struct upload *u, const void *data, size_t len,
                               struct error *e)
 {
     struct file *f = u->current;
-    enum error_code code = check_size(u, f->size + len, f->name, e);
+    enum error_code code = session_check_size(u, f->size + len, f->name, e);
 
     if (code == ERR_NONE &&
         u->received + len - u->space_checked_at >= SPACE_STEP) {
@@ -397,30 +378,14 @@ enum error_code upload_append(struct upload *u, const void *data, size_t len,
     return ERR_NONE;
 }
 
-/* A checkpoint of a resumable session: from here it can go on. */
-static enum error_code acknowledge(struct upload *u, struct error *e)
-{
-    bool alive = true;
-    enum error_code code = session_checkpoint(u, &alive, e);
-
-    if (code == ERR_NONE && !alive)
-        code = error_set(e, ERR_CANCELLED, "The upload was cancelled.");
-    return code;
-}
-
 enum error_code upload_end_file(struct upload *u, struct error *e)
 {
     struct file *f = u->current;
-    uint64_t least = limit(u, OPT_MIN_FILE_SIZE);
-    enum error_code code = ERR_NONE;
+    enum error_code code = session_check_least(u, f->size, f->name, e);
 
-    if (f->size < least)
-        code = error_limit(e, ERR_FILE_TOO_SMALL, "min_file_size", least,
-                           "A file must have at least %" PRIu64 " bytes.",
-                           least);
-    else if (u->resumable)
-        code = acknowledge(u, e);
-    else if (u->store->power)
+    if (code == ERR_NONE && u->resumable)
+        code = session_acknowledge(u, e);
+    else if (code == ERR_NONE && u->store->power)
         code = disk_sync_file(u->fd, e);
     if (code != ERR_NONE) {
         error_file(e, f->name);
@@ -434,40 +399,64 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
         code = error_errno(e, errno, "Closing a file");
     u->fd = -1;
     u->current = NULL;
+    if (code == ERR_NONE && u->has_expected &&
+        !(f->has_sha256 && memcmp(f->sha256, u->expected, DIGEST_SIZE) == 0)) {
+        code = error_set(e, ERR_DIGEST,
+                         "The file that arrived does not have the SHA-256 "
+                         "digest that was announced.");
+        error_file(e, f->name);
+    }
     return code;
 }
 
-static enum error_code read_state(struct upload *u, bool *alive,
-                                  struct error *e)
+/* Is the session still this request's? */
+static enum error_code check_row(struct upload *u, struct error *e)
 {
     struct conn *c = db_read(u->store->db, e);
+    bool alive, claimed;
     struct stmt *q;
+    enum error_code code;
 
     if (!c)
         return e->code;
     q = db_statement(c, SQL_UPLOAD_STATE);
     stmt_text(q, ":id", u->id);
-    *alive = stmt_step(q) && strcmp(stmt_get_text(q, 0), "receiving") == 0;
-    return db_end(c, true, e);
+    alive = stmt_step(q) && strcmp(stmt_get_text(q, 0), "receiving") == 0;
+    claimed = alive && stmt_get_int(q, 1) != u->claim;
+    code = db_end(c, true, e);
+    if (code == ERR_NONE && !alive)
+        code = error_set(e, ERR_CANCELLED, "The upload was cancelled.");
+    else if (code == ERR_NONE && claimed)
+        code = error_set(e, ERR_BUSY,
+                         "A newer request goes on with this "
+                         "upload.");
+    return code;
+}
+
+/* Time for a checkpoint, or to show progress? A session of several requests
+ * must not fall back far, however fast the bytes come. */
+static bool is_due(const struct upload *u, int64_t now)
+{
+    return !u->held &&
+           (now - u->shown_at >= UPLOAD_PROGRESS_MS ||
+            (u->resumable && u->received - u->shown >= CHECKPOINT_BYTES));
 }
 
 enum error_code upload_check(struct upload *u, struct error *e)
 {
     int64_t now = clock_monotonic_ms();
-    bool alive = true;
-    enum error_code code;
+    enum error_code code = ERR_NONE;
 
-    if (!u->has_row || now - u->checked_at < UPLOAD_CHECK_MS / 2)
+    if (!u->has_row)
         return ERR_NONE;
-    u->checked_at = now;
-    if (now - u->shown_at >= UPLOAD_PROGRESS_MS) {
-        u->shown_at = now;
-        code = session_checkpoint(u, &alive, e);
-    } else {
-        code = read_state(u, &alive, e);
+    if (now - u->checked_at >= UPLOAD_CHECK_MS / 2) {
+        u->checked_at = now;
+        code = check_row(u, e);
     }
-    if (code == ERR_NONE && !alive)
-        code = error_set(e, ERR_CANCELLED, "The upload was cancelled.");
+    if (code == ERR_NONE && is_due(u, now)) {
+        u->shown_at = now;
+        code = session_acknowledge(u, e);
+    }
     return code;
 }
 
@@ -481,16 +470,6 @@ enum error_code upload_finish(struct upload *u, const char *metadata,
     else if (code == ERR_NONE)
         *files = u->files;
     else if (!u->resumable || code == ERR_CANCELLED)
-        upload_discard(u, e);
-    session_close(u);
-    return code;
-}
-
-enum error_code upload_suspend(struct upload *u, struct error *e)
-{
-    enum error_code code = acknowledge(u, e);
-
-    if (code == ERR_CANCELLED)
         upload_discard(u, e);
     session_close(u);
     return code;

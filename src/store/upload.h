@@ -14,13 +14,8 @@
  * Nobody could ask for any other session before it is answered, so that one
  * is known by the rows of its files.
  *
- * A resumable session has one file and outlives the request and the process:
- *
- *   upload_create -> upload_append ... -> upload_suspend
- *   upload_resume -> upload_append ... -> upload_end_file -> upload_finish
- *
- * What a checkpoint has acknowledged is never lost; what came after it is
- * dropped by the next upload_resume.
+ * A resumable session (store/resumable.h) has one file and outlives the
+ * request and the process.
  */
 #ifndef SLIPWAY_STORE_UPLOAD_H
 #define SLIPWAY_STORE_UPLOAD_H
@@ -42,26 +37,6 @@ struct upload_spec {
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e);
 
-/* Begin a resumable session with its only file. When it returns ERR_NONE,
- * session and file survive what the durability setting promises. Errors as of
- * upload_open and upload_begin_file. */
-enum error_code upload_create(struct store *s, const struct upload_spec *spec,
-                              const char *name, const char *type,
-                              struct upload **out, struct error *e);
-
-/* Take up a resumable session where its last checkpoint left it.
- * ERR_NOT_FOUND, ERR_BUSY if another request holds it, ERR_CANCELLED,
- * ERR_FINISHED. */
-enum error_code upload_resume(struct store *s, struct arena *a, const char *id,
-                              struct upload **out, struct error *e);
-
-/* Acknowledge what a resumable session has received, and let go of it. The
- * session is over for this thread in any case. */
-enum error_code upload_suspend(struct upload *u, struct error *e);
-
-/* Bytes received: the offset at which a resumable session goes on. */
-uint64_t upload_received(const struct upload *u);
-
 /* The id under which progress and cancel find it. */
 const char *upload_id(const struct upload *u);
 
@@ -76,11 +51,12 @@ enum error_code upload_begin_file(struct upload *u, const char *name,
 enum error_code upload_append(struct upload *u, const void *data, size_t len,
                               struct error *e);
 
-/* The current file is whole. ERR_FILE_TOO_SMALL. */
+/* The current file is whole. ERR_FILE_TOO_SMALL, ERR_DIGEST. */
 enum error_code upload_end_file(struct upload *u, struct error *e);
 
 /* To be called between reads and at least every UPLOAD_CHECK_MS while waiting
- * for data: shows progress, and gives ERR_CANCELLED if somebody cancelled. */
+ * for data: shows progress, and gives ERR_CANCELLED if somebody cancelled, or
+ * ERR_BUSY if a newer request wants this resumable session. */
 enum { UPLOAD_CHECK_MS = 250, UPLOAD_PROGRESS_MS = 1000 };
 enum error_code upload_check(struct upload *u, struct error *e);
 

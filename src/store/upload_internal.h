@@ -1,10 +1,12 @@
 /*
- * The inside of an upload session, shared by upload.c and publish.c.
+ * The inside of an upload session, shared by upload.c, session.c, resume.c,
+ * concat.c and publish.c.
  */
 #ifndef SLIPWAY_STORE_UPLOAD_INTERNAL_H
 #define SLIPWAY_STORE_UPLOAD_INTERNAL_H
 
 #include "store/internal.h"
+#include "store/resumable.h"
 
 struct upload {
     struct store *store;        /* */
@@ -14,37 +16,51 @@ struct upload {
     int home_dir;               /* open and locked */
     bool has_row;               /* other processes may see it */
     bool resumable;             /* outlives its request */
-    bool chosen;                /* the caller chose the id */
-    bool as_directory;          /* one directory upload */
-    struct file *directory;     /* the directory upload, or NULL */
-    int directory_dir;          /* its open directory, or -1 */
-    struct file_list files;     /* single files, in order of arrival */
-    struct file *current;       /* the file that is being received */
-    int fd;                     /* its descriptor, or -1 */
-    struct digest digest;       /* of the current file */
-    bool digesting;             /* digest covers all of its bytes */
-    uint64_t announced;         /* bytes of the request, or unknown */
-    uint64_t received;          /* bytes of all files */
-    uint64_t shown;             /* what the row says of received */
-    uint64_t space_checked_at;  /* received, when space was last checked */
-    uint64_t writeback_from;    /* offset not yet handed to the disk */
-    int64_t checked_at;         /* monotonic ms of the last upload_check */
-    int64_t shown_at;           /* monotonic ms of the last progress */
+    bool partial;               /* of a resumable one: never published */
+    bool held;                  /* nothing is acknowledged before the end */
+    int64_t claim;              /* the row's, when this request took it up */
+    const char *fields;         /* of a resumable one: metadata as JSON */
+    const char *echo;           /* while it is created, as the next two */
+    const char *concat;         /* */
+    const char *parts;          /* JSON array of ids, or NULL */
+    bool has_expected;          /* expected is set */
+    unsigned char expected[DIGEST_SIZE]; /* digest of the whole file */
+    bool chosen;                         /* the caller chose the id */
+    bool as_directory;                   /* one directory upload */
+    struct file *directory;              /* the directory upload, or NULL */
+    int directory_dir;                   /* its open directory, or -1 */
+    struct file_list files;              /* single files, in order of arrival */
+    struct file *current;                /* the file that is being received */
+    int fd;                              /* its descriptor, or -1 */
+    struct digest digest;                /* of the current file */
+    bool digesting;                      /* digest covers all of its bytes */
+    uint64_t announced;                  /* bytes of the request, or unknown */
+    uint64_t received;                   /* bytes of all files */
+    uint64_t shown;                      /* what the row says of received */
+    uint64_t space_checked_at; /* received, when space was last checked */
+    uint64_t writeback_from;   /* offset not yet handed to the disk */
+    int64_t checked_at;        /* monotonic ms of the last upload_check */
+    int64_t shown_at;          /* monotonic ms of the last progress */
 };
 
-static inline bool wants_digest(const struct store *s)
+static inline bool wants_digest(const struct upload *u)
 {
-    return config_choice(s->config, OPT_DIGEST) == 0;
+    return u->has_expected ||
+           (!u->partial && config_choice(u->store->config, OPT_DIGEST) == 0);
 }
 
 /* Put the session into the database. ERR_ID_IN_USE. */
 enum error_code session_insert(struct upload *u, struct error *e);
 
-/* Write what has been received to the row; *alive is false if somebody ended
- * the session. For a resumable session this is the acknowledgement: the bytes
- * are synced first. */
-enum error_code session_checkpoint(struct upload *u, bool *alive,
-                                   struct error *e);
+/* Read the row of the resumable session u->id into u and its *state, a word
+ * that lives in u's arena. ERR_NOT_FOUND. */
+enum error_code session_read(struct upload *u, const char **state,
+                             struct error *e);
+
+/* Write what has been received to the row. For a resumable session this is
+ * the checkpoint: the bytes are synced first. ERR_CANCELLED if somebody ended
+ * the session. */
+enum error_code session_acknowledge(struct upload *u, struct error *e);
 
 /* Close all descriptors, which gives up the lock. */
 void session_close(struct upload *u);
@@ -52,5 +68,38 @@ void session_close(struct upload *u);
 /* A session without home, for upload_open and upload_resume. */
 struct upload *session_new(struct store *s, struct arena *a, uint64_t total,
                            struct error *e);
+
+/* The same with a fresh home, and the id of spec or that of the home. NULL and
+ * ERR_REQUEST_TOO_LARGE. */
+struct upload *session_begin(struct store *s, const struct upload_spec *spec,
+                             struct error *e);
+
+/* Name and type of the file as they will be stored. ERR_BAD_NAME. */
+enum error_code session_describe(struct upload *u, struct file *f,
+                                 const char *name, const char *type,
+                                 struct error *e);
+
+/* ERR_FILE_TOO_LARGE, ERR_FILE_TOO_SMALL, ERR_TYPE_NOT_ACCEPTED. */
+enum error_code session_check_size(const struct upload *u, uint64_t size,
+                                   const char *name, struct error *e);
+enum error_code session_check_least(const struct upload *u, uint64_t size,
+                                    const char *name, struct error *e);
+enum error_code session_check_type(const struct upload *u, const struct file *f,
+                                   struct error *e);
+
+/* upload_resume for final sessions too; without evict it gives ERR_BUSY at
+ * once if the session is held. */
+enum error_code session_take_up(struct store *s, struct arena *a,
+                                const char *id, bool evict, struct upload **out,
+                                struct error *e);
+
+/* upload_create for a session with concat and parts that came from
+ * session_begin. After a failure it is gone. */
+enum error_code session_create_final(struct upload *u,
+                                     const struct resumable_spec *r,
+                                     uint64_t total, struct error *e);
+
+/* Has the row of a session expired, though nobody has said so in it? */
+bool session_has_expired(const struct store *s, int64_t updated_at);
 
 #endif

@@ -1,0 +1,344 @@
+/*
+ * The life of a session within one request. Whoever calls in here holds the
+ * session until a function that says so lets go of it.
+ */
+#include "routes/transfer.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "http/date.h"
+#include "http/filename.h"
+#include "http/tus.h"
+
+enum {
+    TELL_MS = 1000,       /* between two calls of tell */
+    VALUE_MAX = 64 * 1024 /* bytes of one decoded metadata value */
+};
+
+bool transfer_speaks(const struct app *app, enum transfer_protocol p)
+{
+    return config_choice(app->config, OPT_PROTOCOLS) & (1u << p);
+}
+
+static void tell(struct transfer *t)
+{
+    int64_t now = clock_monotonic_ms();
+
+    if (t->tell && now - t->told_at >= TELL_MS) {
+        t->told_at = now;
+        t->tell(t->tell_ctx);
+    }
+}
+
+enum error_code transfer_append(struct transfer *t, const void *data,
+                                size_t len, struct error *e)
+{
+    uint64_t left = upload_remaining(t->upload);
+    size_t fits = len < left ? len : (size_t)left;
+    enum error_code code = upload_append(t->upload, data, fits, e);
+
+    if (code != ERR_NONE)
+        return code;
+    for (size_t i = 0; i < t->check_count; i++)
+        checksum_update(&t->checks[i].sum, data, fits);
+    if (fits < len)
+        return error_set(e, ERR_LENGTH_EXCEEDED,
+                         "More bytes came than the upload's length of %" PRIu64
+                         ".",
+                         upload_total(t->upload));
+    tell(t);
+    return ERR_NONE;
+}
+
+static enum error_code append(void *ctx, const void *data, size_t len,
+                              struct error *e)
+{
+    return transfer_append(ctx, data, len, e);
+}
+
+/* Does the failure leave the received bytes as good as they are? After one of
+ * the disk nothing more may be acknowledged. */
+static bool is_harmless(enum error_code code)
+{
+    switch (code) {
+    case ERR_BUSY:
+    case ERR_CLIENT_GONE:
+    case ERR_TRUNCATED:
+    case ERR_TIMEOUT:
+    case ERR_SHUTTING_DOWN:
+    case ERR_LENGTH_EXCEEDED:
+    case ERR_REQUEST_TOO_LARGE:
+    case ERR_BAD_MULTIPART:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void transfer_fail(struct transfer *t, struct error *e)
+{
+    struct error ignored;
+
+    if (e->code == ERR_CANCELLED) {
+        upload_discard(t->upload, e);
+        error_set(e, ERR_GONE, "The upload was cancelled.");
+    } else if (!is_harmless(e->code) || t->check_count > 0) {
+        upload_abandon(t->upload);
+    } else if (upload_suspend(t->upload, &ignored) != ERR_NONE) {
+        log_failure(LOG_INFO, &ignored);
+    }
+}
+
+static enum error_code compare(struct transfer *t, struct error *e)
+{
+    for (size_t i = 0; i < t->check_count; i++) {
+        struct transfer_check *c = &t->checks[i];
+
+        if (!checksum_matches(&c->sum, c->expected, c->len))
+            return error_set(e, c->failure,
+                             "The bytes that arrived do not have the checksum "
+                             "that came with them; they were dropped.");
+    }
+    return ERR_NONE;
+}
+
+static enum error_code check_length(const struct transfer *t, struct error *e)
+{
+    uint64_t length = t->req->body->length;
+
+    if (length == BODY_LENGTH_UNKNOWN || length <= upload_remaining(t->upload))
+        return ERR_NONE;
+    return error_set(e, ERR_LENGTH_EXCEEDED,
+                     "The upload needs %" PRIu64 " more bytes, the request "
+                     "has %" PRIu64 ".",
+                     upload_remaining(t->upload), length);
+}
+
+enum error_code transfer_receive(struct transfer *t, struct error *e)
+{
+    enum error_code code = check_length(t, e);
+
+    if (code == ERR_NONE && t->check_count > 0)
+        upload_hold(t->upload);
+    if (code == ERR_NONE)
+        code = intake_body(t->app, t->req, &t->upload, append, t, e);
+    if (code == ERR_NONE)
+        code = compare(t, e);
+    if (code != ERR_NONE) {
+        transfer_fail(t, e);
+        code = e->code;
+    }
+    return code;
+}
+
+enum error_code transfer_finish(struct upload *u, struct file_list *files,
+                                struct error *e)
+{
+    enum error_code code = upload_end_file(u, e);
+
+    if (code == ERR_NONE)
+        code = upload_finish(u, upload_fields(u), files, e);
+    else if (code == ERR_FILE_TOO_SMALL || code == ERR_DIGEST ||
+             code == ERR_CANCELLED)
+        upload_discard(u, e);
+    else
+        upload_abandon(u);
+    if (code == ERR_CANCELLED)
+        code = error_set(e, ERR_GONE, "The upload was cancelled.");
+    return code;
+}
+
+enum error_code transfer_end(struct upload *u, struct file_list *files,
+                             struct error *e)
+{
+    enum error_code code;
+
+    if (upload_remaining(u) == 0 && !upload_is_partial(u))
+        return transfer_finish(u, files, e);
+    code = upload_suspend(u, e);
+    if (code == ERR_CANCELLED)
+        code = error_set(e, ERR_GONE, "The upload was cancelled.");
+    return code;
+}
+
+static bool is_whole(const struct progress *p)
+{
+    return p->state == UPLOAD_RECEIVING && !p->partial && !p->final &&
+           p->has_total && p->loaded == p->total;
+}
+
+/* Its last request died between the last byte and the publishing. */
+static enum error_code finish_whole(struct app *app, struct request *req,
+                                    const char *id, struct error *e)
+{
+    struct file_list files = {0};
+    struct upload *u;
+    enum error_code code = upload_resume(app->store, req->arena, id, &u, e);
+
+    if (code == ERR_NONE)
+        code = transfer_finish(u, &files, e);
+    return code == ERR_COMPLETED ? ERR_NONE : code;
+}
+
+enum error_code transfer_state(struct app *app, struct request *req,
+                               const char *id, bool heal, struct progress *p,
+                               struct error *e)
+{
+    struct store *s = app->store;
+    enum error_code code = upload_settle(s, req->arena, id, e);
+
+    if (code == ERR_NONE)
+        code = progress_get(s, req->arena, id, p, e);
+    if (code == ERR_NONE && heal && is_whole(p)) {
+        code = finish_whole(app, req, id, e);
+        if (code == ERR_NONE)
+            code = progress_get(s, req->arena, id, p, e);
+    }
+    if (code == ERR_NONE && !p->resumable)
+        code = error_set(e, ERR_NOT_FOUND,
+                         "There is no resumable upload with this id.");
+    if (code == ERR_NONE && p->state != UPLOAD_RECEIVING &&
+        p->state != UPLOAD_STORED)
+        code = error_set(e, ERR_GONE, "The upload is over: %s.",
+                         upload_state_name(p->state));
+    if (code != ERR_NONE && error_status(code) >= 500) {
+        log_failure(LOG_ERROR, e);
+        code = error_set(e, ERR_BUSY,
+                         "The state of the upload cannot be told just now.");
+    }
+    return code;
+}
+
+/* Upload-Metadata on its way into a description. */
+struct metadata {
+    struct arena *arena;  /* the request's */
+    json_t *fields;       /* what is not taken out */
+    const char *filename; /* values of the keys, or NULL */
+    const char *name;     /* */
+    const char *filetype; /* */
+    const char *type;     /* */
+    const char *fault;    /* what is wrong, or NULL */
+};
+
+/* The member that takes a key out, or NULL. */
+static const char **special(struct metadata *m, const char *key, size_t len)
+{
+    const struct {
+        const char *key;
+        const char **value;
+    } table[] = {
+        {"filename", &m->filename},
+        {"name", &m->name},
+        {"filetype", &m->filetype},
+        {"type", &m->type},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strlen(table[i].key) == len && memcmp(table[i].key, key, len) == 0)
+            return table[i].value;
+    return NULL;
+}
+
+/* The relative path of a file that was picked with its folder. Uppy writes
+ * "null" where there is none. */
+static void add_relative_path(struct metadata *m, const char *value)
+{
+    char clean[FILENAME_PATH_MAX + 1];
+
+    if (*value == '\0' || strcmp(value, "null") == 0)
+        return;
+    if (filename_clean_path(value, clean))
+        json_object_set_new(m->fields, "relativePath", json_string(clean));
+    else
+        m->fault = "The relativePath in Upload-Metadata cannot be used.";
+}
+
+static bool add_pair(void *ctx, const char *key, size_t key_len,
+                     const char *value, size_t value_len)
+{
+    struct metadata *m = ctx;
+    char *text = arena_strndup(m->arena, value, value_len);
+    char *name = arena_strndup(m->arena, key, key_len);
+    const char **member = special(m, key, key_len);
+
+    if (!text || !name) {
+        m->fault = "Upload-Metadata is too large.";
+    } else if (memchr(value, '\0', value_len) ||
+               !text_is_utf8(value, value_len)) {
+        m->fault = "A value in Upload-Metadata is not text in UTF-8.";
+    } else if (member) {
+        *member = *text ? text : NULL;
+    } else if (strcmp(name, "relativePath") == 0) {
+        add_relative_path(m, text);
+    } else {
+        json_object_set_new(m->fields, name, json_string(text));
+    }
+    return !m->fault;
+}
+
+/* Type and name without the parts that only a form could have said. */
+static enum error_code describe(struct metadata *m, const char *field,
+                                struct resumable_spec *out, struct error *e)
+{
+    char *fields;
+    struct buf scratch;
+
+    m->fault = tus_metadata_fault(field);
+    buf_init(&scratch, VALUE_MAX);
+    if (!m->fault && !tus_metadata_each(field, &scratch, add_pair, m) &&
+        !m->fault)
+        m->fault = "Upload-Metadata is too large.";
+    buf_free(&scratch);
+    if (m->fault)
+        return error_set(e, ERR_BAD_REQUEST, "%s", m->fault);
+    fields = json_dumps(m->fields, JSON_COMPACT);
+    out->fields = fields ? arena_strdup(m->arena, fields) : NULL;
+    free(fields);
+    out->name = m->filename ? m->filename : m->name;
+    out->type = m->filetype ? m->filetype : m->type;
+    out->echo = field;
+    return out->fields ? ERR_NONE
+                       : error_set(e, ERR_MEMORY, "No memory for metadata.");
+}
+
+enum error_code transfer_describe(const struct request *req,
+                                  struct resumable_spec *out, struct error *e)
+{
+    const char *field = request_header(req, "Upload-Metadata");
+    struct metadata m = {.arena = req->arena};
+    enum error_code code = ERR_NONE;
+
+    memset(out, 0, sizeof *out);
+    if (!field)
+        return ERR_NONE;
+    m.fields = json_object();
+    code = describe(&m, field, out, e);
+    json_decref(m.fields);
+    return code;
+}
+
+void transfer_location(const struct request *req, struct response *res,
+                       const char *id)
+{
+    response_header(res, "Location", "%s/upload/%s", req->base, id);
+}
+
+void transfer_expires(struct response *res, int64_t at_ms)
+{
+    char date[DATE_MAX];
+
+    date_http(date, at_ms / 1000);
+    response_header(res, "Upload-Expires", "%s", date);
+}
+
+int64_t transfer_expiry(const struct app *app)
+{
+    return clock_wall_ms() +
+           (int64_t)config_number(app->config, OPT_EXPIRE_AFTER) * 1000;
+}
