@@ -85,7 +85,7 @@ build/fuzz/%: tests/fuzz/%.c $(wildcard src/base/*.[ch] src/http/*.[ch])
 	@clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -Isrc -o $@ $< \
 		$(filter-out src/base/config%,$(wildcard src/base/*.c)) \
-		$(wildcard src/http/*.c) -lutf8proc
+		$(wildcard src/http/*.c) -lutf8proc -lnettle
 FUZZERS = $(FUZZ:tests/fuzz/%.c=build/fuzz/%)
 
 fuzz-programs: $(FUZZERS)

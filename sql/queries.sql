@@ -103,8 +103,8 @@ WHERE id = :id AND state = 'stored';
 -- name: parts_get
 SELECT home, file, name, received, state, concat IS 'partial',
        total IS received, updated_at
-FROM json_each(:parts) LEFT JOIN upload ON id = value
-ORDER BY key;
+FROM json_each(:parts) AS part LEFT JOIN upload ON upload.id = part.value
+ORDER BY part.key;
 
 -- The parts of a final session live as long as the session itself.
 -- name: parts_touch
@@ -126,6 +126,15 @@ RETURNING home;
 SELECT id FROM upload
 WHERE parts = :parts AND state IN ('receiving', 'publishing', 'stored')
 LIMIT 1;
+
+-- Final sessions that are stored, with partial ones that still have bytes.
+-- name: finals_unconsumed
+SELECT id, parts FROM upload
+WHERE parts IS NOT NULL AND state = 'stored' AND id > :after
+  AND EXISTS (SELECT 1 FROM json_each(upload.parts) AS part
+              JOIN upload AS partial ON partial.id = part.value
+              WHERE partial.state = 'receiving')
+ORDER BY id LIMIT 1;
 
 -- name: finals_unfinished
 SELECT id FROM upload
@@ -193,6 +202,12 @@ LIMIT :limit;
 -- name: file_deleting
 UPDATE file SET state = 'deleting'
 WHERE (id = :id OR directory = :id) AND state = 'stored';
+
+-- What a session has stored; without a row its id is its home.
+-- name: files_terminate
+UPDATE file SET state = 'deleting'
+WHERE upload = coalesce((SELECT home FROM upload WHERE id = :id), :id)
+  AND state = 'stored';
 
 -- name: files_undo
 UPDATE file SET state = 'deleting'

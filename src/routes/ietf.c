@@ -3,7 +3,9 @@
  * between its versions is in one table.
  *
  * An upload is complete when the client says so in the request that brings the
- * last byte, not when its length is reached.
+ * last byte. Beyond the draft it is complete too when its declared length is
+ * reached: widespread clients never say it then. One that says so afterwards,
+ * with nothing to add, gets the final answer.
  */
 #include "routes/ietf.h"
 
@@ -260,11 +262,12 @@ static void answer_complete(const struct app *app, const struct request *req,
 }
 
 static void answer_incomplete(const struct app *app, const struct request *req,
-                              struct response *res, uint64_t offset, int status)
+                              struct response *res, uint64_t offset, int status,
+                              bool is_stored)
 {
     res->status = status;
     response_header(res, "Upload-Offset", "%" PRIu64, offset);
-    put_complete(req, res, false);
+    put_complete(req, res, is_stored);
     put_limits(app, req, res);
 }
 
@@ -298,32 +301,28 @@ static enum error_code end(struct transfer *t, bool complete,
     struct upload *u = t->upload;
     uint64_t offset = upload_offset(u);
     struct file_list files = {0};
-    enum error_code code;
+    enum error_code code = ERR_NONE;
 
-    if (complete)
-        code = upload_set_total(u, offset, e);
-    else
-        code = upload_suspend(u, e);
-    if (complete && code == ERR_NONE)
-        code = transfer_finish(u, &files, e);
-    else if (complete)
+    if (complete && upload_set_total(u, offset, e) != ERR_NONE) {
         upload_discard(u, e);
-    if (code == ERR_CANCELLED)
-        code = error_set(e, ERR_GONE, "The upload was cancelled.");
-    if (code == ERR_NONE && complete)
+        return e->code;
+    }
+    code = transfer_end(u, &files, e);
+    if (code != ERR_NONE)
+        return code;
+    if (complete)
         answer_complete(t->app, t->req, res, upload_id(u), offset, &files);
-    else if (code == ERR_NONE)
-        answer_incomplete(t->app, t->req, res, offset, status);
-    return code;
+    else
+        answer_incomplete(t->app, t->req, res, offset, status,
+                          files.first != NULL);
+    return ERR_NONE;
 }
 
 /* More bytes than the length: the draft wants the whole upload invalid. */
-static enum error_code receive(struct transfer *t, bool discard,
-                               struct error *e)
+static enum error_code receive(struct transfer *t, struct error *e)
 {
     const char *id = upload_id(t->upload);
     struct interim interim = {t->req, t};
-    struct error ignored;
     enum error_code code;
 
     if (may_interim(t->app, t->req)) {
@@ -334,8 +333,8 @@ static enum error_code receive(struct transfer *t, bool discard,
     if (code == ERR_LENGTH_EXCEEDED)
         code = error_set(e, ERR_LENGTH,
                          "More bytes came than the upload's length.");
-    if (code == ERR_LENGTH || (code != ERR_NONE && discard))
-        (void)upload_terminate(t->app->store, id, &ignored);
+    if (code == ERR_LENGTH)
+        transfer_forget(t->app, id);
     return code;
 }
 
@@ -359,29 +358,33 @@ static enum error_code create(struct app *app, struct request *req,
                               struct response *res, struct error *e)
 {
     struct transfer t = {.app = app, .req = req};
-    bool known = spec->id || !complete;
+    bool is_known = spec->id != NULL;
+    const char *id;
     enum error_code code = upload_create(app->store, spec, r, &t.upload, e);
 
     if (code != ERR_NONE)
         return code;
+    id = upload_id(t.upload);
     if (may_interim(app, req)) {
-        tell_location(app, req, upload_id(t.upload));
-        known = true;
+        tell_location(app, req, id);
+        is_known = true;
     }
     take_content_digest(&t);
-    code = receive(&t, !known, e);
+    code = receive(&t, e);
     if (code == ERR_NONE)
         code = end(&t, complete, res, 201, e);
+    if (code != ERR_NONE && !is_known)
+        transfer_forget(app, id);
     if (code == ERR_NONE && !complete) {
-        transfer_location(req, res, upload_id(t.upload));
-        response_header(res, "Upload-Id", "%s", upload_id(t.upload));
+        transfer_location(req, res, id);
+        response_header(res, "Upload-Id", "%s", id);
     }
     return code;
 }
 
-enum error_code ietf_create(struct app *app, struct request *req,
-                            const char *put, struct response *res,
-                            struct error *e)
+static enum error_code begin(struct app *app, struct request *req,
+                             const char *put, struct response *res,
+                             struct error *e)
 {
     struct upload_spec spec = {.arena = req->arena};
     unsigned char sha256[DIGEST_SIZE];
@@ -392,7 +395,6 @@ enum error_code ietf_create(struct app *app, struct request *req,
     enum error_code code = intake_choose(req, &choice, e);
 
     (void)says_complete(req, &complete);
-    put_limits(app, req, res);
     if (code == ERR_NONE && !transfer_speaks(app, PROTOCOL_IETF))
         code = error_set(e, ERR_FORBIDDEN,
                          "Resumable uploads of the IETF are switched off "
@@ -412,8 +414,24 @@ enum error_code ietf_create(struct app *app, struct request *req,
         return code;
     spec.id = *choice.id ? choice.id : NULL;
     r.sha256 = repr_digest(req, sha256) ? sha256 : NULL;
-    response_init(res, req->arena);
     return create(app, req, &spec, &r, complete, res, e);
+}
+
+/* Who hits a limit is told all of them. */
+static enum error_code with_limits(const struct app *app,
+                                   const struct request *req,
+                                   struct response *res, enum error_code code)
+{
+    if (code != ERR_NONE && error_status(code) == 413)
+        put_limits(app, req, res);
+    return code;
+}
+
+enum error_code ietf_create(struct app *app, struct request *req,
+                            const char *put, struct response *res,
+                            struct error *e)
+{
+    return with_limits(app, req, res, begin(app, req, put, res, e));
 }
 
 /* What the PATCH says of the upload against what it is. The session is held
@@ -452,7 +470,7 @@ static enum error_code append(struct transfer *t, uint64_t offset,
     if (repr_digest(t->req, sha256))
         upload_expect(t->upload, sha256);
     take_content_digest(t);
-    code = receive(t, false, e);
+    code = receive(t, e);
     return code == ERR_NONE
                ? end(t, complete, res, version(t->req)->append_status, e)
                : code;
@@ -513,7 +531,9 @@ enum error_code ietf_patch(struct app *app, struct request *req, const char *id,
         code = upload_resume(app->store, req->arena, id, &t.upload, e);
     if (code == ERR_COMPLETED)
         return append_to_stored(app, req, id, offset, complete, res, e);
-    return code == ERR_NONE ? append(&t, offset, complete, res, e) : code;
+    if (code == ERR_NONE)
+        code = append(&t, offset, complete, res, e);
+    return with_limits(app, req, res, code);
 }
 
 enum error_code ietf_check_fields(const struct request *req, struct error *e)

@@ -57,7 +57,7 @@ static enum error_code state(struct app *app, struct request *req,
     enum error_code code = check_protocol(req, res, e);
 
     if (code == ERR_NONE)
-        code = transfer_state(app, req, id, !is_ietf, &p, e);
+        code = transfer_state(app, req, id, &p, e);
     if (code != ERR_NONE)
         return over(req, code, e);
     res->status = is_ietf ? 204 : 200;
@@ -80,9 +80,11 @@ static enum error_code redirect(struct app *app, struct request *req,
                                 struct error *e)
 {
     struct progress p;
-    enum error_code code = progress_get(app->store, req->arena, id, &p, e);
+    enum error_code code = check_protocol(req, res, e);
     const char *url;
 
+    if (code == ERR_NONE)
+        code = progress_get(app->store, req->arena, id, &p, e);
     if (code == ERR_NONE && p.state == UPLOAD_RECEIVING)
         return error_set(e, ERR_UNFINISHED,
                          "%" PRIu64 " bytes of the upload have arrived.",
@@ -111,9 +113,10 @@ enum error_code resource_patch(struct app *app, struct request *req,
                                const char *rest, struct response *res,
                                struct error *e)
 {
-    enum error_code code;
+    enum error_code code = intake_coding(req, e);
 
-    response_header(res, "Cache-Control", "no-store");
+    if (code != ERR_NONE)
+        return code;
     if (tus_is_meant(req) || tus_is_content(req)) {
         if (!tus_is_meant(req))
             tus_mark(res);

@@ -167,6 +167,14 @@ enum error_code transfer_end(struct upload *u, struct file_list *files,
     return code;
 }
 
+void transfer_forget(struct app *app, const char *id)
+{
+    struct error e;
+
+    if (upload_terminate(app->store, id, &e) != ERR_NONE && e.code != ERR_GONE)
+        log_failure(LOG_WARNING, &e);
+}
+
 static bool is_whole(const struct progress *p)
 {
     return p->state == UPLOAD_RECEIVING && !p->partial && !p->final &&
@@ -187,7 +195,7 @@ static enum error_code finish_whole(struct app *app, struct request *req,
 }
 
 enum error_code transfer_state(struct app *app, struct request *req,
-                               const char *id, bool heal, struct progress *p,
+                               const char *id, struct progress *p,
                                struct error *e)
 {
     struct store *s = app->store;
@@ -195,7 +203,7 @@ enum error_code transfer_state(struct app *app, struct request *req,
 
     if (code == ERR_NONE)
         code = progress_get(s, req->arena, id, p, e);
-    if (code == ERR_NONE && heal && is_whole(p)) {
+    if (code == ERR_NONE && is_whole(p)) {
         code = finish_whole(app, req, id, e);
         if (code == ERR_NONE)
             code = progress_get(s, req->arena, id, p, e);

@@ -64,12 +64,15 @@ enum error_code transfer_finish(struct upload *u, struct file_list *files,
 enum error_code transfer_end(struct upload *u, struct file_list *files,
                              struct error *e);
 
+/* Remove a session whose creation failed, so that its id will not be told. */
+void transfer_forget(struct app *app, const char *id);
+
 /* Where a session stands, after stopping a request that sends it. A session
  * whose bytes are all there, but whose last request died before publishing
  * them, is published. No failure has a status of 500 or more: what is not
  * known now is ERR_BUSY, because clients throw an upload away otherwise. */
 enum error_code transfer_state(struct app *app, struct request *req,
-                               const char *id, bool heal, struct progress *p,
+                               const char *id, struct progress *p,
                                struct error *e);
 
 /* The description of a new upload from Upload-Metadata, whose keys filename or

@@ -174,6 +174,8 @@ static enum error_code create_one(struct app *app, struct request *req,
         code = end(app, req, t.upload, res, e);
     if (code == ERR_NONE)
         created(req, res, id);
+    else if (!spec->id)
+        transfer_forget(app, id);
     return code;
 }
 
@@ -260,8 +262,8 @@ static enum error_code create(struct app *app, struct request *req,
     if (code != ERR_NONE)
         return code;
     spec.id = *choice.id ? choice.id : NULL;
-    r.name = r.name ? r.name : UPLOAD_UNNAMED;
     r.partial = concat == TUS_CONCAT_PARTIAL;
+    r.name = r.name && !r.partial ? r.name : UPLOAD_UNNAMED;
     if (concat == TUS_CONCAT_BAD)
         return error_set(e, ERR_BAD_REQUEST, "Upload-Concat is malformed.");
     if (concat == TUS_CONCAT_FINAL)
@@ -318,8 +320,10 @@ static enum error_code append(struct transfer *t, uint64_t offset,
     code = transfer_receive(t, e);
     if (code == ERR_NONE)
         code = end(t->app, t->req, t->upload, res, e);
-    if (code == ERR_NONE)
+    if (code == ERR_NONE) {
         res->status = 204;
+        response_header(res, "Cache-Control", "no-store");
+    }
     return code;
 }
 

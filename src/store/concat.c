@@ -254,6 +254,34 @@ next_unfinished(struct store *s, char id[UPLOAD_ID_MAX + 1], struct error *e)
     return db_end(c, true, e);
 }
 
+/* Parts whose final session was stored by a process that ended before it had
+ * removed them. */
+static enum error_code consume_rest(struct store *s, struct arena *a,
+                                    struct error *e)
+{
+    const char *id = "", *parts;
+    enum error_code code;
+
+    do {
+        struct conn *c = db_read(s->db, e);
+        struct stmt *q;
+
+        if (!c)
+            return e->code;
+        q = db_statement(c, SQL_FINALS_UNCONSUMED);
+        stmt_text(q, ":after", id);
+        id = parts = NULL;
+        if (stmt_step(q)) {
+            id = arena_strdup(a, stmt_get_text(q, 0));
+            parts = arena_strdup(a, stmt_get_text(q, 1));
+        }
+        code = db_end(c, true, e);
+        if (code == ERR_NONE && id && parts)
+            code = consume(s, parts, e);
+    } while (code == ERR_NONE && id && parts);
+    return code;
+}
+
 enum error_code concat_work(struct store *s, struct error *e)
 {
     struct arena *a = arena_new(WORK_ARENA);
@@ -269,6 +297,8 @@ enum error_code concat_work(struct store *s, struct error *e)
             e->code != ERR_BUSY)
             log_failure(LOG_WARNING, e);
     } while (code == ERR_NONE && *id && !atomic_load(&s->stopping));
+    if (code == ERR_NONE)
+        code = consume_rest(s, a, e);
     arena_free(a);
     return code;
 }
@@ -346,5 +376,8 @@ enum error_code upload_concat(struct store *s, const struct upload_spec *spec,
     code = find_final(s, spec->arena, json, id, e);
     if (code == ERR_NONE && !*id)
         code = begin_final(s, spec, r, concat, json, id, e);
+    if (code == ERR_ID_IN_USE &&
+        find_final(s, spec->arena, json, id, e) == ERR_NONE && *id)
+        code = ERR_NONE;
     return code;
 }

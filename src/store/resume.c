@@ -409,7 +409,6 @@ uint64_t upload_remaining(const struct upload *u)
 
 /* Remove what a stored session has published. */
 static enum error_code delete_stored(struct store *s, const char *id,
-                                     const struct file_list *files,
                                      struct error *e)
 {
     struct conn *c = db_write(s->db, e);
@@ -419,21 +418,17 @@ static enum error_code delete_stored(struct store *s, const char *id,
 
     if (!c)
         return e->code;
+    q = db_statement(c, SQL_FILES_TERMINATE);
+    stmt_text(q, ":id", id);
+    ours = stmt_run(q) > 0;
     q = db_statement(c, SQL_UPLOAD_TERMINATE);
     stmt_text(q, ":id", id);
     stmt_int(q, ":now", clock_wall_ms());
-    ours = stmt_run(q) == 1;
+    ours = stmt_run(q) == 1 || ours;
     code = db_end(c, true, e);
-    for (const struct file *f = files->first; f && code == ERR_NONE;
-         f = f->next) {
-        code = file_delete(s, f->id, e);
-        ours = ours || code == ERR_NONE;
-        if (code == ERR_NOT_FOUND)
-            code = ERR_NONE;
-    }
     if (code == ERR_NONE && !ours)
-        code = error_set(e, ERR_GONE, "The upload is gone already.");
-    return code;
+        return error_set(e, ERR_GONE, "The upload is gone already.");
+    return code == ERR_NONE ? purge_deleted(s, e) : code;
 }
 
 static enum error_code terminate(struct store *s, struct arena *a,
@@ -454,7 +449,7 @@ static enum error_code terminate(struct store *s, struct arena *a,
     }
     if (code == ERR_NONE && p.state != UPLOAD_STORED)
         code = error_set(e, ERR_GONE, "The upload is gone already.");
-    return code == ERR_NONE ? delete_stored(s, id, &p.files, e) : code;
+    return code == ERR_NONE ? delete_stored(s, id, e) : code;
 }
 
 enum error_code upload_terminate(struct store *s, const char *id,

@@ -122,8 +122,7 @@ struct upload *session_begin(struct store *s, const struct upload_spec *spec,
     struct upload *u = session_new(s, spec->arena, spec->total, e);
     const char *id;
 
-    if (!u || id_new(u->home, e) != ERR_NONE ||
-        check_request(s, spec->total, e) != ERR_NONE)
+    if (!u || id_new(u->home, e) != ERR_NONE)
         return NULL;
     id = spec->id ? spec->id : u->home;
     memcpy(u->id, id, strlen(id) + 1);
@@ -137,8 +136,8 @@ struct upload *session_begin(struct store *s, const struct upload_spec *spec,
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e)
 {
-    struct upload *u = session_begin(s, spec, e);
-    enum error_code code;
+    enum error_code code = check_request(s, spec->total, e);
+    struct upload *u = code == ERR_NONE ? session_begin(s, spec, e) : NULL;
 
     *out = NULL;
     if (!u)

@@ -69,8 +69,7 @@ void session_close(struct upload *u);
 struct upload *session_new(struct store *s, struct arena *a, uint64_t total,
                            struct error *e);
 
-/* The same with a fresh home, and the id of spec or that of the home. NULL and
- * ERR_REQUEST_TOO_LARGE. */
+/* The same with a fresh home, and the id of spec or that of the home. */
 struct upload *session_begin(struct store *s, const struct upload_spec *spec,
                              struct error *e);
 

@@ -1,152 +1,14 @@
 /*
- * The store against a real SQLite and a real directory: sessions, publishing,
- * undoing, deleting, cleaning, and that every named statement runs.
+ * The store against a real SQLite and a real directory: sessions of one
+ * request, publishing, undoing, deleting, cleaning. Resumable sessions have a
+ * program of their own.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-#include <sqlite3.h>
-
-#include "base/clock.h"
-#include "store/internal.h"
-#include "store/progress.h"
-#include "store/upload_internal.h"
-
-struct fixture {
-    char root[64];         /* temporary directory */
-    struct config *config; /* */
-    struct store *store;   /* */
-    struct arena *arena;   /* */
-};
-
-static void write_ini(const struct fixture *f, const char *extra)
-{
-    char path[128];
-    FILE *out;
-
-    (void)snprintf(path, sizeof path, "%s/slipway.ini", f->root);
-    out = fopen(path, "w");
-    assert_non_null(out);
-    fprintf(out, "[storage]\nmin_free_space = 0\n%s", extra);
-    fclose(out);
-}
-
-static void open_store(struct fixture *f, const char *extra)
-{
-    struct error e;
-    char path[128];
-
-    write_ini(f, extra);
-    (void)snprintf(path, sizeof path, "%s/slipway.ini", f->root);
-    f->config = config_load(path, &e);
-    assert_non_null(f->config);
-    assert_int_equal(store_open(f->config, &f->store, &e), ERR_NONE);
-}
-
-static uint64_t all_runs[SQL_COUNT]; /* of statements, in all tests */
-
-static void close_store(struct fixture *f)
-{
-    uint64_t runs[SQL_COUNT] = {0};
-
-    if (f->store)
-        db_runs(f->store->db, runs);
-    for (int i = 0; i < SQL_COUNT; i++)
-        all_runs[i] += runs[i];
-    store_close(f->store);
-    config_free(f->config);
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    strcpy(f->root, "/tmp/slipway-store-XXXXXX");
-    assert_non_null(mkdtemp(f->root));
-    f->arena = arena_new(1024 * 1024);
-    open_store(f, "");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    struct error e;
-
-    close_store(f);
-    arena_free(f->arena);
-    assert_int_equal(disk_remove_tree(AT_FDCWD, f->root, &e), ERR_NONE);
-    free(f);
-    return 0;
-}
-
-static int entries(const struct fixture *f, const char *below)
-{
-    char command[160];
-    char line[32] = "";
-    FILE *p;
-
-    (void)snprintf(command, sizeof command, "ls -A %s/%s | wc -l", f->root,
-                   below);
-    p = popen(command, "r");
-    assert_non_null(fgets(line, sizeof line, p));
-    pclose(p);
-    return (int)strtol(line, NULL, 10);
-}
-
-static struct upload *begin(struct fixture *f, const char *id, bool directory)
-{
-    struct upload_spec spec = {.id = id,
-                               .total = UPLOAD_SIZE_UNKNOWN,
-                               .directory = directory,
-                               .arena = f->arena};
-    struct upload *u;
-    struct error e;
-
-    assert_int_equal(upload_open(f->store, &spec, &u, &e), ERR_NONE);
-    return u;
-}
-
-static void add(struct upload *u, const char *name, const char *content)
-{
-    struct error e;
-
-    assert_int_equal(upload_begin_file(u, name, NULL, UPLOAD_SIZE_UNKNOWN, &e),
-                     ERR_NONE);
-    assert_int_equal(upload_append(u, content, strlen(content), &e), ERR_NONE);
-    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
-}
-
-static struct file *finish(struct upload *u)
-{
-    struct file_list l = {0};
-    struct error e;
-
-    assert_int_equal(upload_finish(u, "{\"k\":\"v\"}", &l, &e), ERR_NONE);
-    assert_non_null(l.first);
-    return l.first;
-}
-
-static enum upload_state state_of(struct fixture *f, const char *id)
-{
-    struct progress p;
-    struct error e;
-
-    assert_int_equal(progress_get(f->store, f->arena, id, &p, &e), ERR_NONE);
-    return p.state;
-}
+#include "store_fixture.h"
 
 static void publishes_whole_files(void **state)
 {
@@ -330,22 +192,6 @@ static void cancel_wins_against_finish_once(void **state)
     assert_int_equal(upload_cancel(f->store, "chosen-6", &e), ERR_FINISHED);
 }
 
-/* Run one statement in a connection of its own; its value must be want. */
-static void sql_expect(const struct fixture *f, const char *sql, int want)
-{
-    char path[128];
-    sqlite3_stmt *q;
-    sqlite3 *h;
-
-    (void)snprintf(path, sizeof path, "%s/data/slipway.db", f->root);
-    assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(h, sql, -1, &q, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
-    assert_int_equal(sqlite3_column_int(q, 0), want);
-    sqlite3_finalize(q);
-    sqlite3_close(h);
-}
-
 static void make_orphan(const struct fixture *f, const char *name, int lock)
 {
     char path[256];
@@ -359,35 +205,6 @@ static void make_orphan(const struct fixture *f, const char *name, int lock)
     (void)snprintf(path, sizeof path,
                    "touch -d '1 hour ago' %s/data/incoming/%s", f->root, name);
     assert_int_equal(system(path), 0);
-}
-
-/* Publish the first file of u up to the rename, as publish.c does. */
-static void half_publish(struct fixture *f, struct upload *u)
-{
-    const struct file *file = u->files.first;
-    struct error e;
-    struct conn *c = db_write(f->store->db, &e);
-    struct stmt *q = db_statement(c, SQL_UPLOAD_PUBLISH);
-
-    stmt_text(q, ":id", u->id);
-    stmt_int(q, ":received", (int64_t)u->received);
-    stmt_int(q, ":now", clock_wall_ms());
-    stmt_run(q);
-    q = db_statement(c, SQL_FILE_INSERT);
-    stmt_text(q, ":id", file->id);
-    stmt_text(q, ":upload", u->home);
-    stmt_int(q, ":is_directory", 0);
-    stmt_int(q, ":position", 0);
-    stmt_text(q, ":mount", "uploads");
-    stmt_text(q, ":path", file->path);
-    stmt_text(q, ":name", file->name);
-    stmt_int(q, ":size", (int64_t)file->size);
-    stmt_int(q, ":count", 1);
-    stmt_text(q, ":type", "x/y");
-    stmt_int(q, ":now", clock_wall_us());
-    stmt_run(q);
-    db_end(c, true, &e);
-    disk_move(u->home_dir, file->id, f->store->uploads.dir, file->id, &e);
 }
 
 /* A process dies in the middle of publishing; the next one undoes it. */
@@ -677,173 +494,6 @@ static void sweep_removes_only_orphans(void **state)
     upload_discard(u, &e);
 }
 
-static void put(struct upload *u, const char *text)
-{
-    struct error e;
-
-    assert_int_equal(upload_append(u, text, strlen(text), &e), ERR_NONE);
-}
-
-/* Two pauses, one of them the death of the process with bytes that were never
- * acknowledged: same content, same digest as in one go. */
-static void resumes_where_acknowledged(void **state)
-{
-    struct fixture *f = *state;
-    struct upload_spec spec = {
-        .id = "resume-1", .total = 11, .arena = f->arena};
-    struct upload *u, *second;
-    struct file *whole, *resumed;
-    struct source *source;
-    struct error e;
-    int status;
-
-    assert_int_equal(upload_create(f->store, &spec, "a.txt", NULL, &u, &e),
-                     ERR_NONE);
-    put(u, "hello");
-    assert_int_equal(upload_resume(f->store, f->arena, "resume-1", &second, &e),
-                     ERR_BUSY);
-    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
-    if (fork() == 0) {
-        struct fixture mine = *f;
-
-        store_open(f->config, &mine.store, &e);
-        upload_resume(mine.store, f->arena, "resume-1", &u, &e);
-        put(u, "never acknowledged, and longer than the rest");
-        raise(SIGKILL);
-    }
-    wait(&status);
-    assert_int_equal(store_sweep(f->store, true, &e), ERR_NONE);
-    assert_int_equal(state_of(f, "resume-1"), UPLOAD_RECEIVING);
-    assert_int_equal(upload_resume(f->store, f->arena, "resume-1", &u, &e),
-                     ERR_NONE);
-    assert_int_equal(upload_received(u), 5);
-    put(u, " world");
-    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
-    resumed = finish(u);
-    assert_int_equal(resumed->size, 11);
-    source = file_source(f->store, f->arena, resumed);
-    assert_int_equal(source->open(source, &e), ERR_NONE);
-    source->close(source);
-    u = begin(f, NULL, false);
-    add(u, "a.txt", "hello world");
-    whole = finish(u);
-    assert_memory_equal(whole->sha256, resumed->sha256, DIGEST_SIZE);
-    assert_int_equal(upload_resume(f->store, f->arena, "resume-1", &u, &e),
-                     ERR_FINISHED);
-}
-
-/* Killed between the rename and the commit: acknowledged bytes go back to
- * where the client may finish them. */
-static void resumable_survives_publishing(void **state)
-{
-    struct fixture *f = *state;
-    struct upload_spec spec = {.id = "resume-4", .total = 5, .arena = f->arena};
-    struct upload *u;
-    struct file *file;
-    struct error e;
-    int status;
-
-    assert_int_equal(upload_create(f->store, &spec, "a.txt", NULL, &u, &e),
-                     ERR_NONE);
-    put(u, "hello");
-    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
-    if (fork() == 0) {
-        struct fixture mine = *f;
-
-        store_open(f->config, &mine.store, &e);
-        upload_resume(mine.store, f->arena, "resume-4", &u, &e);
-        upload_end_file(u, &e);
-        half_publish(&mine, u);
-        raise(SIGKILL);
-    }
-    wait(&status);
-    assert_int_equal(entries(f, "uploads"), 1);
-    close_store(f);
-    open_store(f, "");
-    assert_int_equal(entries(f, "uploads"), 0);
-    assert_int_equal(upload_resume(f->store, f->arena, "resume-4", &u, &e),
-                     ERR_NONE);
-    assert_int_equal(upload_received(u), 5);
-    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
-    file = finish(u);
-    assert_int_equal(file->size, 5);
-    assert_true(file->has_sha256);
-}
-
-/* A digest over a part of the bytes would be a lie. */
-static void no_digest_over_a_part(void **state)
-{
-    struct fixture *f = *state;
-    struct upload_spec spec = {
-        .id = "resume-5", .total = UPLOAD_SIZE_UNKNOWN, .arena = f->arena};
-    struct upload *u;
-    struct error e;
-
-    close_store(f);
-    open_store(f, "[upload]\ndigest = none\n");
-    assert_int_equal(upload_create(f->store, &spec, "a.txt", NULL, &u, &e),
-                     ERR_NONE);
-    put(u, "hello");
-    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
-    close_store(f);
-    open_store(f, "");
-    assert_int_equal(upload_resume(f->store, f->arena, "resume-5", &u, &e),
-                     ERR_NONE);
-    put(u, "world");
-    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
-    assert_false(finish(u)->has_sha256);
-}
-
-static void paused_upload_can_be_cancelled(void **state)
-{
-    struct fixture *f = *state;
-    struct upload_spec spec = {
-        .id = "resume-2", .total = UPLOAD_SIZE_UNKNOWN, .arena = f->arena};
-    struct upload *u;
-    struct error e;
-
-    assert_int_equal(upload_create(f->store, &spec, "a.txt", NULL, &u, &e),
-                     ERR_NONE);
-    put(u, "hello");
-    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
-    assert_int_equal(entries(f, "data/incoming"), 1);
-    assert_int_equal(upload_cancel(f->store, "resume-2", &e), ERR_NONE);
-    assert_int_equal(entries(f, "data/incoming"), 0);
-    assert_int_equal(upload_resume(f->store, f->arena, "resume-2", &u, &e),
-                     ERR_CANCELLED);
-}
-
-static void missing_bytes_are_damage(void **state)
-{
-    struct fixture *f = *state;
-    struct upload_spec spec = {
-        .id = "resume-3", .total = UPLOAD_SIZE_UNKNOWN, .arena = f->arena};
-    struct upload *u;
-    struct error e;
-    char path[256];
-
-    assert_int_equal(upload_create(f->store, &spec, "a.txt", NULL, &u, &e),
-                     ERR_NONE);
-    put(u, "hello");
-    (void)snprintf(path, sizeof path, "%s/data/incoming/%s/%s/a.txt", f->root,
-                   u->home, u->current->id);
-    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
-    assert_int_equal(truncate(path, 4), 0);
-    assert_int_equal(upload_resume(f->store, f->arena, "resume-3", &u, &e),
-                     ERR_IO);
-}
-
-static void sql_in_file(const struct fixture *f, const char *sql)
-{
-    char path[128];
-    sqlite3 *h;
-
-    (void)snprintf(path, sizeof path, "%s/data/slipway.db", f->root);
-    assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(h);
-}
-
 static void expect_refusal(struct fixture *f, const char *words)
 {
     struct store *s;
@@ -944,16 +594,11 @@ static void progress_is_shown(void **state)
     finish(u);
 }
 
-/* The last test: by now, every statement has run in one of the others. */
 static void every_statement_runs(void **state)
 {
     (void)state;
-    for (int i = 0; i < SQL_COUNT; i++)
-        if (all_runs[i] == 0)
-            fail_msg("the statement %s never ran", sql_names[i]);
+    expect_all_ran(false);
 }
-
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
@@ -979,11 +624,6 @@ int main(void)
         STORE_TEST(download_survives_delete),
         STORE_TEST(symlink_is_not_followed),
         STORE_TEST(sweep_removes_only_orphans),
-        STORE_TEST(resumes_where_acknowledged),
-        STORE_TEST(resumable_survives_publishing),
-        STORE_TEST(no_digest_over_a_part),
-        STORE_TEST(paused_upload_can_be_cancelled),
-        STORE_TEST(missing_bytes_are_damage),
         STORE_TEST(newer_schema_is_refused),
         STORE_TEST(damage_is_reported),
         cmocka_unit_test(digest_survives_a_pause),
