@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "routes/problem.h"
 #include "routes/routes.h"
+#include "routes/transfer.h"
 #include "routes/tus.h"
 
 struct route {
@@ -58,13 +59,24 @@ static bool method_is(const struct route *r, const char *method)
            (strcmp(r->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
-static const struct route *find(const struct request *req, const char **rest,
+/* The paths of dialects are there only where they are switched on. */
+static bool is_on(const struct app *app, const char *path)
+{
+    if (strcmp(path, "/filepond") == 0)
+        return transfer_speaks(app, PROTOCOL_FILEPOND);
+    if (strcmp(path, "/dropzone") == 0)
+        return transfer_speaks(app, PROTOCOL_DROPZONE);
+    return true;
+}
+
+static const struct route *find(const struct app *app,
+                                const struct request *req, const char **rest,
                                 struct buf *allow)
 {
     for (size_t i = 0; i < ROUTES; i++) {
         const char *r = match(&routes[i], req->path);
 
-        if (!r)
+        if (!r || !is_on(app, routes[i].path))
             continue;
         if (method_is(&routes[i], req->method)) {
             *rest = r;
@@ -115,7 +127,7 @@ void app_handle(struct app *app, struct request *req, struct response *res)
     if (tus_is_meant(req))
         tus_mark(res);
     override_method(req);
-    route = find(req, &rest, &allow);
+    route = find(app, req, &rest, &allow);
     if (!route) {
         code = without_route(req, &allow, res, &e);
     } else {

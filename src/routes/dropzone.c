@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "http/filename.h"
 #include "routes/form.h"
 #include "routes/render.h"
 #include "routes/routes.h"
@@ -33,7 +34,6 @@ struct chunk {
     char uuid[UUID_LENGTH + 1]; /* "" if there is none */
     uint64_t number[NUMBERS];   /* UINT64_MAX until it comes */
     struct transfer t;          /* of this chunk */
-    uint64_t skip;              /* bytes of it that an earlier try brought */
     bool had_file;              /* the chunk's file part has come */
     bool is_done;               /* an earlier try brought all of it */
     const char *name;           /* of the file, in the arena */
@@ -94,6 +94,23 @@ static enum error_code check_numbers(const struct chunk *c, struct error *e)
     return ERR_NONE;
 }
 
+/* What would refuse the whole file refuses its first chunk. */
+static enum error_code check_file(const struct chunk *c, const char *name,
+                                  struct error *e)
+{
+    uint64_t most = config_number(c->plain.app->config, OPT_MAX_FILE_SIZE);
+    char clean[FILENAME_MAX_BYTES + 1];
+
+    if (!filename_clean(name, clean))
+        return error_set(e, ERR_BAD_NAME, "This file name cannot be used.");
+    if (!most || c->number[TOTAL] <= most)
+        return ERR_NONE;
+    error_limit(e, ERR_FILE_TOO_LARGE, "max_file_size", most,
+                "A file may have at most %" PRIu64 " bytes.", most);
+    error_file(e, clean);
+    return ERR_FILE_TOO_LARGE;
+}
+
 static uint64_t chunk_length(const struct chunk *c)
 {
     uint64_t rest = c->number[TOTAL] - c->number[OFFSET];
@@ -129,7 +146,7 @@ static enum error_code open_chunk(struct chunk *c, struct error *e)
         return bad(e, number_names[TOTAL]);
     }
     if (code == ERR_NONE)
-        c->skip = upload_offset(c->t.upload);
+        c->t.skip = upload_offset(c->t.upload);
     return c->is_done ? ERR_NONE : code;
 }
 
@@ -147,6 +164,8 @@ static enum error_code on_file_begin(void *ctx, const char *name,
     c->had_file = true;
     c->name = arena_strdup(c->plain.req->arena, name);
     code = check_numbers(c, e);
+    if (code == ERR_NONE)
+        code = check_file(c, name, e);
     return code == ERR_NONE ? open_chunk(c, e) : code;
 }
 
@@ -154,14 +173,10 @@ static enum error_code on_file_data(void *ctx, const void *data, size_t len,
                                     struct error *e)
 {
     struct chunk *c = ctx;
-    size_t known = len < c->skip ? len : (size_t)c->skip;
 
     if (!*c->uuid)
         return form_file_data(&c->plain, data, len, e);
-    c->skip -= known;
-    if (c->is_done || known == len)
-        return ERR_NONE;
-    return transfer_append(&c->t, (const char *)data + known, len - known, e);
+    return c->is_done ? ERR_NONE : transfer_append(&c->t, data, len, e);
 }
 
 static enum error_code on_file_end(void *ctx, struct error *e)
@@ -282,13 +297,10 @@ enum error_code dropzone_post(struct app *app, struct request *req,
     struct intake_choice choice;
     struct chunk c = {.plain = {app, req, &choice, NULL},
                       .t = {.app = app, .req = req}};
-    enum error_code code;
+    enum error_code code = intake_coding(req, e);
 
     (void)rest;
-    if (!transfer_speaks(app, PROTOCOL_DROPZONE))
-        return error_set(e, ERR_NOT_FOUND, "There is nothing at this path.");
     memset(c.number, 0xff, sizeof c.number);
-    code = intake_coding(req, e);
     if (code == ERR_NONE)
         code = intake_choose(req, &choice, e);
     return code == ERR_NONE ? receive(&c, res, e) : code;

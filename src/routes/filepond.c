@@ -1,14 +1,18 @@
 /*
  * /filepond: the server protocol of FilePond. Its ids are upload ids.
  *
- *   POST                a form: metadata and file; or, with Upload-Length and
- *                       without file, the beginning of a file in chunks
- *   PATCH  ?patch=ID    the next chunk
+ *   POST                a form: metadata as a JSON object, and a file; or, with
+ *                       Upload-Length and without file, the beginning of a
+ *                       file in chunks
+ *   PATCH  ?patch=ID    the next chunk: it counts as a whole or not at all,
+ *                       because the client repeats chunks, not bytes
  *   HEAD   ?patch=ID    where to go on
  *   DELETE              revert: the id is the body
  *   GET    ?load=ID     the stored file; ?restore=ID the same
  */
 #include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "access/access.h"
@@ -17,13 +21,6 @@
 #include "routes/form.h"
 #include "routes/routes.h"
 #include "routes/transfer.h"
-
-static enum error_code check_on(const struct app *app, struct error *e)
-{
-    return transfer_speaks(app, PROTOCOL_FILEPOND)
-               ? ERR_NONE
-               : error_set(e, ERR_NOT_FOUND, "There is nothing at this path.");
-}
 
 static void answer_id(struct response *res, const char *id)
 {
@@ -71,6 +68,44 @@ static enum error_code begin_chunked(struct form *f, uint64_t total,
     return code;
 }
 
+/* A form, whose metadata FilePond packs into one field. */
+struct pond_form {
+    struct form form; /* first: the form_events of form.h work on it */
+    json_t *metadata; /* object of the packed members */
+};
+
+static enum error_code on_field(void *ctx, const char *name, const char *value,
+                                bool *keep, struct error *e)
+{
+    struct pond_form *f = ctx;
+    json_t *packed = json_loads(value, JSON_REJECT_DUPLICATES, NULL);
+
+    if (!json_is_object(packed)) {
+        json_decref(packed);
+        return form_field(&f->form, name, value, keep, e);
+    }
+    *keep = false;
+    json_object_update(f->metadata, packed);
+    json_decref(packed);
+    return ERR_NONE;
+}
+
+/* The plain fields and the packed ones as one object, in the arena. */
+static enum error_code merge(struct pond_form *f, const char **metadata,
+                             struct error *e)
+{
+    json_t *all = json_loads(*metadata, 0, NULL);
+    char *text;
+
+    json_object_update(all, f->metadata);
+    text = json_dumps(all, JSON_COMPACT);
+    *metadata = text ? arena_strdup(f->form.req->arena, text) : NULL;
+    free(text);
+    json_decref(all);
+    return *metadata ? ERR_NONE
+                     : error_set(e, ERR_MEMORY, "No memory for metadata.");
+}
+
 static enum error_code end_form(struct form *f, const char *metadata,
                                 struct response *res, struct error *e)
 {
@@ -93,41 +128,69 @@ enum error_code filepond_post(struct app *app, struct request *req,
                               const char *rest, struct response *res,
                               struct error *e)
 {
-    static const struct form_events events = {form_field, form_file_begin,
+    static const struct form_events events = {on_field, form_file_begin,
                                               form_file_data, form_file_end};
     struct intake_choice choice = {0};
-    struct form f = {app, req, &choice, NULL};
+    struct pond_form f = {{app, req, &choice, NULL}, json_object()};
     const char *metadata;
-    enum error_code code = check_on(app, e);
+    enum error_code code = intake_coding(req, e);
 
     (void)rest;
     if (code == ERR_NONE)
-        code = intake_coding(req, e);
+        code = form_read(app, req, &events, &f, &f.form.upload, &metadata, e);
     if (code == ERR_NONE)
-        code = form_read(app, req, &events, &f, &f.upload, &metadata, e);
+        code = merge(&f, &metadata, e);
     if (code == ERR_NONE)
-        code = end_form(&f, metadata, res, e);
-    if (f.upload)
-        upload_discard(f.upload, e);
+        code = end_form(&f.form, metadata, res, e);
+    if (f.form.upload)
+        upload_discard(f.form.upload, e);
+    json_decref(f.metadata);
     return code;
 }
 
-/* The chunk belongs where the session is, and brings its name. */
+static enum error_code wrong_offset(struct response *res, uint64_t expected,
+                                    uint64_t provided, struct error *e)
+{
+    response_header(res, "Upload-Offset", "%" PRIu64, expected);
+    return error_offset(e, expected, provided);
+}
+
+/* The chunk begins where the session is, or before that if it is repeated;
+ * it brings name and length of the file. */
 static enum error_code check_chunk(struct transfer *t, uint64_t offset,
-                                   struct error *e)
+                                   struct response *res, struct error *e)
 {
     const char *name = request_header(t->req, "Upload-Name");
+    uint64_t at = upload_offset(t->upload);
+    enum error_code code = ERR_NONE;
+    uint64_t total;
 
-    if (offset != upload_offset(t->upload))
-        return error_offset(e, upload_offset(t->upload), offset);
-    return name ? upload_set_name(t->upload, name, e) : ERR_NONE;
+    if (offset > at)
+        return wrong_offset(res, at, offset, e);
+    t->skip = at - offset;
+    t->whole = true;
+    if (request_header(t->req, "Upload-Length")) {
+        code = field_number(t->req, "Upload-Length", &total, e);
+        if (code == ERR_NONE)
+            code = upload_set_total(t->upload, total, e);
+    }
+    if (code == ERR_NONE && name)
+        code = upload_set_name(t->upload, name, e);
+    return code;
+}
+
+static void answer_chunk(struct response *res, uint64_t offset)
+{
+    res->status = 204;
+    response_header(res, "Upload-Offset", "%" PRIu64, offset);
+    response_header(res, "Cache-Control", "no-store");
 }
 
 static enum error_code receive_chunk(struct transfer *t, uint64_t offset,
                                      struct response *res, struct error *e)
 {
     struct file_list files = {0};
-    enum error_code code = check_chunk(t, offset, e);
+    enum error_code code = check_chunk(t, offset, res, e);
 
     if (code != ERR_NONE) {
         upload_abandon(t->upload);
@@ -137,30 +200,40 @@ static enum error_code receive_chunk(struct transfer *t, uint64_t offset,
     offset = code == ERR_NONE ? upload_offset(t->upload) : 0;
     if (code == ERR_NONE)
         code = transfer_end(t->upload, &files, e);
-    if (code == ERR_NONE) {
-        res->status = 204;
-        response_header(res, "Upload-Offset", "%" PRIu64, offset);
-    }
+    if (code == ERR_NONE)
+        answer_chunk(res, offset);
     return code;
 }
 
-/* A file that is a multiple of the chunk size ends with an empty chunk. */
-static enum error_code after_the_end(struct app *app, struct request *req,
-                                     const char *id, uint64_t offset,
-                                     struct response *res, struct error *e)
+static enum error_code drop(void *ctx, const void *data, size_t len,
+                            struct error *e)
 {
+    (void)ctx;
+    (void)data;
+    (void)len;
+    (void)e;
+    return ERR_NONE;
+}
+
+/* The file is stored. A chunk whose answer was lost comes again; and a file
+ * that is a multiple of the chunk size ends with an empty chunk. */
+static enum error_code repeat_chunk(struct app *app, struct request *req,
+                                    const char *id, uint64_t offset,
+                                    struct response *res, struct error *e)
+{
+    struct upload *none = NULL;
     struct progress p;
     enum error_code code = progress_get(app->store, req->arena, id, &p, e);
 
     if (code != ERR_NONE)
         return code;
-    if (offset != p.total)
-        return error_offset(e, p.total, offset);
-    if (req->body->length != 0)
-        return error_set(e, ERR_LENGTH_EXCEEDED, "The upload is stored.");
-    res->status = 204;
-    response_header(res, "Upload-Offset", "%" PRIu64, p.total);
-    return ERR_NONE;
+    if (offset > p.total || (req->body->length != BODY_LENGTH_UNKNOWN &&
+                             req->body->length > p.total - offset))
+        return wrong_offset(res, p.total, offset, e);
+    code = intake_body(app, req, &none, drop, NULL, e);
+    if (code == ERR_NONE)
+        answer_chunk(res, p.total);
+    return code;
 }
 
 enum error_code filepond_patch(struct app *app, struct request *req,
@@ -170,11 +243,9 @@ enum error_code filepond_patch(struct app *app, struct request *req,
     struct transfer t = {.app = app, .req = req};
     char id[UPLOAD_ID_MAX + 1];
     uint64_t offset;
-    enum error_code code = check_on(app, e);
+    enum error_code code = intake_coding(req, e);
 
     (void)rest;
-    if (code == ERR_NONE)
-        code = intake_coding(req, e);
     if (code == ERR_NONE)
         code = query_id(req, "patch", id, e);
     if (code == ERR_NONE)
@@ -182,7 +253,7 @@ enum error_code filepond_patch(struct app *app, struct request *req,
     if (code == ERR_NONE)
         code = upload_resume(app->store, req->arena, id, &t.upload, e);
     if (code == ERR_COMPLETED)
-        return after_the_end(app, req, id, offset, res, e);
+        return repeat_chunk(app, req, id, offset, res, e);
     return code == ERR_NONE ? receive_chunk(&t, offset, res, e) : code;
 }
 
@@ -208,7 +279,7 @@ static enum error_code fetch(struct app *app, struct request *req,
                              struct response *res, struct error *e)
 {
     char id[UPLOAD_ID_MAX + 1];
-    struct progress p;
+    struct progress p = {0};
     enum error_code code = access_check(app->config, ACCESS_DOWNLOAD, e);
 
     if (code == ERR_NONE &&
@@ -226,12 +297,9 @@ enum error_code filepond_get(struct app *app, struct request *req,
                              const char *rest, struct response *res,
                              struct error *e)
 {
-    enum error_code code = check_on(app, e);
     char id[UPLOAD_ID_MAX + 1];
 
     (void)rest;
-    if (code != ERR_NONE)
-        return code;
     if (query_get(req->query, "patch", id, sizeof id) != QUERY_ABSENT)
         return head(app, req, res, e);
     return fetch(app, req, res, e);
@@ -261,11 +329,9 @@ enum error_code filepond_delete(struct app *app, struct request *req,
 {
     struct upload *none = NULL;
     struct id_body b = {0};
-    enum error_code code = check_on(app, e);
+    enum error_code code = intake_body(app, req, &none, take_id, &b, e);
 
     (void)rest;
-    if (code == ERR_NONE)
-        code = intake_body(app, req, &none, take_id, &b, e);
     if (code == ERR_NONE && (strlen(b.id) != b.len || !id_is_upload(b.id)))
         code = error_set(e, ERR_BAD_ID, "The body is no upload id.");
     if (code == ERR_NONE)

@@ -11,9 +11,10 @@
 
 #include <inttypes.h>
 #include <nettle/base64.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/clock.h"
 #include "http/params.h"
 #include "http/structured.h"
 #include "routes/render.h"
@@ -148,12 +149,6 @@ void ietf_options(const struct app *app, const struct request *req,
 
 /* --- Interim responses ---------------------------------------------------- */
 
-/* What a request needs to tell how far it is. */
-struct interim {
-    struct request *req;      /* */
-    const struct transfer *t; /* */
-};
-
 static bool may_interim(const struct app *app, const struct request *req)
 {
     bool named;
@@ -170,15 +165,13 @@ static void begin_interim(const struct request *req, struct response *r)
                     version(req)->number);
 }
 
-static void tell_offset(void *ctx)
+static void tell_offset(const struct transfer *t)
 {
-    const struct interim *i = ctx;
     struct response r;
 
-    begin_interim(i->req, &r);
-    response_header(&r, "Upload-Offset", "%" PRIu64,
-                    upload_offset(i->t->upload));
-    i->req->interim(i->req->interim_ctx, &r);
+    begin_interim(t->req, &r);
+    response_header(&r, "Upload-Offset", "%" PRIu64, upload_offset(t->upload));
+    t->req->interim(t->req->interim_ctx, &r);
 }
 
 static void tell_location(const struct app *app, const struct request *req,
@@ -322,12 +315,11 @@ static enum error_code end(struct transfer *t, bool complete,
 static enum error_code receive(struct transfer *t, struct error *e)
 {
     const char *id = upload_id(t->upload);
-    struct interim interim = {t->req, t};
     enum error_code code;
 
     if (may_interim(t->app, t->req)) {
         t->tell = tell_offset;
-        t->tell_ctx = &interim;
+        t->told_at = clock_monotonic_ms();
     }
     code = transfer_receive(t, e);
     if (code == ERR_LENGTH_EXCEEDED)

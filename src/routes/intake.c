@@ -16,8 +16,10 @@ static enum error_code check_request_size(const struct app *app,
                                           struct error *e)
 {
     uint64_t most = config_number(app->config, OPT_MAX_REQUEST_SIZE);
+    uint64_t length = req->body->length;
 
-    if (!most || req->body->received <= most)
+    if (!most || (req->body->received <= most &&
+                  (length <= most || length == BODY_LENGTH_UNKNOWN)))
         return ERR_NONE;
     return error_limit(e, ERR_REQUEST_TOO_LARGE, "max_request_size", most,
                        "A request may have at most %" PRIu64 " bytes.", most);
@@ -39,7 +41,7 @@ enum error_code intake_body(struct app *app, struct request *req,
                             void *ctx, struct error *e)
 {
     int64_t heard = clock_monotonic_ms();
-    enum error_code code = ERR_NONE;
+    enum error_code code = check_request_size(app, req, e);
 
     while (code == ERR_NONE) {
         const void *data;

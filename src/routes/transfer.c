@@ -32,17 +32,23 @@ static void tell(struct transfer *t)
 
     if (t->tell && now - t->told_at >= TELL_MS) {
         t->told_at = now;
-        t->tell(t->tell_ctx);
+        t->tell(t);
     }
 }
 
 enum error_code transfer_append(struct transfer *t, const void *data,
                                 size_t len, struct error *e)
 {
+    size_t known = len < t->skip ? len : (size_t)t->skip;
     uint64_t left = upload_remaining(t->upload);
-    size_t fits = len < left ? len : (size_t)left;
-    enum error_code code = upload_append(t->upload, data, fits, e);
+    enum error_code code;
+    size_t fits;
 
+    t->skip -= known;
+    data = (const char *)data + known;
+    len -= known;
+    fits = len < left ? len : (size_t)left;
+    code = upload_append(t->upload, data, fits, e);
     if (code != ERR_NONE)
         return code;
     for (size_t i = 0; i < t->check_count; i++)
@@ -88,7 +94,7 @@ void transfer_fail(struct transfer *t, struct error *e)
     if (e->code == ERR_CANCELLED) {
         upload_discard(t->upload, e);
         error_set(e, ERR_GONE, "The upload was cancelled.");
-    } else if (!is_harmless(e->code) || t->check_count > 0) {
+    } else if (!is_harmless(e->code) || t->whole) {
         upload_abandon(t->upload);
     } else if (upload_suspend(t->upload, &ignored) != ERR_NONE) {
         log_failure(LOG_INFO, &ignored);
@@ -111,20 +117,23 @@ static enum error_code compare(struct transfer *t, struct error *e)
 static enum error_code check_length(const struct transfer *t, struct error *e)
 {
     uint64_t length = t->req->body->length;
+    uint64_t left = upload_remaining(t->upload);
 
-    if (length == BODY_LENGTH_UNKNOWN || length <= upload_remaining(t->upload))
+    if (length == BODY_LENGTH_UNKNOWN || length <= t->skip ||
+        length - t->skip <= left)
         return ERR_NONE;
     return error_set(e, ERR_LENGTH_EXCEEDED,
                      "The upload needs %" PRIu64 " more bytes, the request "
                      "has %" PRIu64 ".",
-                     upload_remaining(t->upload), length);
+                     left, length - t->skip);
 }
 
 enum error_code transfer_receive(struct transfer *t, struct error *e)
 {
     enum error_code code = check_length(t, e);
 
-    if (code == ERR_NONE && t->check_count > 0)
+    t->whole = t->whole || t->check_count > 0;
+    if (code == ERR_NONE && t->whole)
         upload_hold(t->upload);
     if (code == ERR_NONE)
         code = intake_body(t->app, t->req, &t->upload, append, t, e);

@@ -37,16 +37,17 @@ struct transfer {
     struct upload *upload;                             /* held */
     struct transfer_check checks[TRANSFER_CHECKS_MAX]; /* */
     size_t check_count;                                /* */
-    void (*tell)(void *ctx);                           /* NULL, or called about
-                                                          once a second */
-    void *tell_ctx;                                    /* its argument */
-    int64_t told_at;                                   /* monotonic ms */
+    bool whole;      /* all bytes of the request count, or none */
+    uint64_t skip;   /* bytes of the request that the session has already */
+    int64_t told_at; /* monotonic ms */
+    /* NULL, or called about once a second. */
+    void (*tell)(const struct transfer *t);
 };
 
 /* Receive the whole body. After ERR_NONE the session is still held; after
- * anything else it was let go of: what came is kept, except under a check, or
- * where the disk failed. ERR_LENGTH_EXCEEDED, the checks' failures,
- * ERR_GONE. */
+ * anything else it was let go of: what came is kept, except where only the
+ * whole request counts, or the disk failed. ERR_LENGTH_EXCEEDED, the checks'
+ * failures, ERR_GONE. */
 enum error_code transfer_receive(struct transfer *t, struct error *e);
 
 /* Bytes that did not come as a body of their own: len of them. Errors leave
