@@ -21,6 +21,7 @@ FROM upload WHERE id = :id;
 UPDATE upload
 SET received = :received, total = coalesce(total, :total),
     name = coalesce(:name, name), type = coalesce(:type, type),
+    fields = coalesce(:fields, fields),
     sha256 = coalesce(:sha256, sha256),
     digest_state = :digest_state, updated_at = :now
 WHERE id = :id AND state = 'receiving' AND received = :expected;

@@ -26,6 +26,7 @@ static const struct route routes[] = {
     {"PUT", "/upload/", ACCESS_UPLOAD, upload_put},
     {"GET", "/upload/", ACCESS_UPLOAD, resource_get},
     {"PATCH", "/upload/", ACCESS_UPLOAD, resource_patch},
+    {"POST", "/upload/", ACCESS_UPLOAD, resource_post},
     {"DELETE", "/upload/", ACCESS_UPLOAD, resource_delete},
     {"OPTIONS", "/upload/", ACCESS_NONE, resource_options},
     {"POST", "/filepond", ACCESS_UPLOAD, filepond_post},

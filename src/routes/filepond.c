@@ -110,7 +110,7 @@ static enum error_code end_form(struct form *f, const char *metadata,
                                 struct response *res, struct error *e)
 {
     struct file_list files = {0};
-    uint64_t total;
+    uint64_t total = 0;
     enum error_code code;
 
     if (!f->upload && request_header(f->req, "Upload-Length")) {
@@ -163,7 +163,7 @@ static enum error_code check_chunk(struct transfer *t, uint64_t offset,
     const char *name = request_header(t->req, "Upload-Name");
     uint64_t at = upload_offset(t->upload);
     enum error_code code = ERR_NONE;
-    uint64_t total;
+    uint64_t total = 0;
 
     if (offset > at)
         return wrong_offset(res, at, offset, e);
@@ -242,7 +242,7 @@ enum error_code filepond_patch(struct app *app, struct request *req,
 {
     struct transfer t = {.app = app, .req = req};
     char id[UPLOAD_ID_MAX + 1];
-    uint64_t offset;
+    uint64_t offset = 0;
     enum error_code code = intake_coding(req, e);
 
     (void)rest;

@@ -104,7 +104,7 @@ bool ietf_is_meant(const struct request *req)
 
 bool ietf_is_creation(const struct request *req)
 {
-    bool complete;
+    bool complete = false;
 
     return ietf_is_meant(req) && says_complete(req, &complete) &&
            !(complete && has_type(req, "multipart/"));
@@ -432,7 +432,7 @@ static enum error_code check_append(const struct request *req, struct upload *u,
                                     uint64_t offset, bool complete,
                                     struct response *res, struct error *e)
 {
-    uint64_t total;
+    uint64_t total = 0;
     enum error_code code = take_length(req, offset, complete, &total, e);
 
     if (offset != upload_offset(u)) {
@@ -515,8 +515,8 @@ enum error_code ietf_patch(struct app *app, struct request *req, const char *id,
                            struct response *res, struct error *e)
 {
     struct transfer t = {.app = app, .req = req};
-    uint64_t offset;
-    bool complete;
+    uint64_t offset = 0;
+    bool complete = false;
     enum error_code code = patch_fields(req, &offset, &complete, e);
 
     if (code == ERR_NONE)

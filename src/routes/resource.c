@@ -19,7 +19,7 @@ enum error_code resource_options(struct app *app, struct request *req,
     response_init(res, req->arena);
     res->status = 204;
     response_header(res, "Allow", "%s",
-                    *rest ? "GET, HEAD, PATCH, PUT, DELETE, OPTIONS"
+                    *rest ? "GET, HEAD, PATCH, POST, PUT, DELETE, OPTIONS"
                           : "POST, OPTIONS");
     response_header(res, "Accept-Patch",
                     "application/offset+octet-stream, "

@@ -22,6 +22,7 @@ handler upload_put;
 handler resource_options;
 handler resource_get;
 handler resource_patch;
+handler resource_post;
 handler resource_delete;
 handler filepond_post;
 handler filepond_get;

@@ -299,7 +299,7 @@ static enum error_code take_length(const struct request *req, struct upload *u,
                                    struct error *e)
 {
     bool has_length;
-    uint64_t total;
+    uint64_t total = 0;
     enum error_code code = number(req, "Upload-Length", &has_length, &total, e);
 
     return code == ERR_NONE && has_length ? upload_set_total(u, total, e)
@@ -351,7 +351,7 @@ enum error_code tus_patch(struct app *app, struct request *req, const char *id,
                           struct response *res, struct error *e)
 {
     struct transfer t = {.app = app, .req = req};
-    uint64_t offset;
+    uint64_t offset = 0;
     bool has_offset;
     enum error_code code = number(req, "Upload-Offset", &has_offset, &offset,
                                   e);

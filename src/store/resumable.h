@@ -81,6 +81,9 @@ enum error_code upload_set_total(struct upload *u, uint64_t total,
 enum error_code upload_set_name(struct upload *u, const char *name,
                                 struct error *e);
 
+/* Change the file's metadata, a JSON object that lives in the arena. */
+void upload_set_fields(struct upload *u, const char *fields);
+
 /* The digest that the whole file must have. */
 void upload_expect(struct upload *u, const unsigned char sha256[32]);
 

@@ -375,6 +375,11 @@ enum error_code upload_set_name(struct upload *u, const char *name,
     return code;
 }
 
+void upload_set_fields(struct upload *u, const char *fields)
+{
+    u->fields = fields;
+}
+
 void upload_expect(struct upload *u, const unsigned char sha256[32])
 {
     memcpy(u->expected, sha256, sizeof u->expected);

@@ -103,6 +103,7 @@ enum error_code session_acknowledge(struct upload *u, struct error *e)
     if (u->resumable) {
         stmt_text(q, ":name", u->current->name);
         stmt_text(q, ":type", u->current->type);
+        stmt_text(q, ":fields", u->fields);
         if (u->announced != UPLOAD_SIZE_UNKNOWN)
             stmt_int(q, ":total", (int64_t)u->announced);
         if (u->has_expected)
