@@ -4,12 +4,17 @@
  * What remains of a body that was refused is read and dropped, within bounds,
  * before the process ends: with mod_cgid both directions are one socket, and
  * unread bytes would destroy the response.
+ *
+ * Apache sends SIGTERM when the client leaves, and SIGKILL seconds later. The
+ * signal is only taken note of, between reads, so that what has been received
+ * is removed in order. Once a body is complete, its upload is finished.
  */
 #define _GNU_SOURCE
 #include "gateway/cgi.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +34,23 @@ struct cgi {
     bool ended;       /* fd 0 has no more */
     char buffer[BUFFER_SIZE];
 };
+
+static volatile sig_atomic_t told_to_leave;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    told_to_leave = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction a = {.sa_handler = on_signal};
+
+    sigemptyset(&a.sa_mask);
+    (void)sigaction(SIGTERM, &a, NULL);
+    (void)sigaction(SIGHUP, &a, NULL);
+}
 
 /* Without CONTENT_LENGTH the end of fd 0 is the end of the body; with it, at
  * most so many bytes belong to us (RFC 3875 section 4.2). */
@@ -51,7 +73,11 @@ static enum body_result next(struct body *b, const void **data, size_t *len,
 
     if (c->ended || want == 0)
         return BODY_END;
-    if (poll(&p, 1, wait_ms) == 0)
+    if (told_to_leave) {
+        error_set(e, ERR_CLIENT_GONE, "The client or the server has left.");
+        return BODY_FAILED;
+    }
+    if (poll(&p, 1, wait_ms) <= 0)
         return BODY_WAIT;
     n = read(STDIN_FILENO, c->buffer, want);
     if (n < 0 && errno == EINTR)
@@ -101,7 +127,7 @@ static bool put(void *ctx, const void *data, size_t len)
     while (len > 0) {
         ssize_t n = write(STDOUT_FILENO, p, len);
 
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR && !told_to_leave)
             continue;
         if (n <= 0)
             return false;
@@ -122,7 +148,8 @@ static bool gone(void *ctx)
     struct pollfd p = {.fd = STDOUT_FILENO, .events = 0};
 
     (void)ctx;
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
+    return told_to_leave ||
+           (poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)));
 }
 
 void cgi_serve(struct app *app)
@@ -133,6 +160,7 @@ void cgi_serve(struct app *app)
     struct transport t = {put, flush, gone, NULL, scratch, sizeof scratch};
     struct error e;
 
+    catch_signals();
     c.body = (struct body){.next = next, .length = BODY_LENGTH_UNKNOWN};
     exchange_serve(app, &req, &t);
     drop_rest(&c);

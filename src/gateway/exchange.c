@@ -93,13 +93,52 @@ static void close_sources(struct response *res)
             s->source->close(s->source);
 }
 
+/* The path for X-Sendfile. Apache's mod_xsendfile 0.12 takes it as it is, later
+ * ones and lighttpd decode it; a path that both take for the same is found
+ * unless it holds a percent sign. */
+static bool put_sendfile_path(struct buf *b, const struct request *req,
+                              const char *path)
+{
+    const char *server = or_empty(request_variable(req, "SERVER_SOFTWARE"));
+
+    if (strncmp(server, "Apache", strlen("Apache")) == 0) {
+        buf_puts(b, path);
+        return strchr(path, '%') == NULL;
+    }
+    percent_encode_path(b, path);
+    return true;
+}
+
+/* Where the server answers for a file of its own, it would hold these fields
+ * against its own validators, when ours have been found to match. */
+static bool has_precondition(const struct request *req)
+{
+    return request_header(req, "If-Match") ||
+           request_header(req, "If-Unmodified-Since");
+}
+
+/* Write what the header field says; false if the server cannot send it. */
+static bool put_offload(const struct app *app, const struct request *req,
+                        const struct source *s, enum offload how, struct buf *b)
+{
+    if (how == OFFLOAD_XSENDFILE)
+        return put_sendfile_path(b, req, s->local_path);
+    buf_printf(b, "%s/", config_text(app->config, OPT_OFFLOAD_PREFIX));
+    percent_encode_path(b, s->mount_path);
+    return !has_precondition(req);
+}
+
 /* Hand the file over by a header field; false if that is not possible. */
 static bool hand_over(const struct app *app, const struct request *req,
                       struct response *res)
 {
+    static const char *const fields[] = {
+        [OFFLOAD_XSENDFILE] = "X-Sendfile",
+        [OFFLOAD_XACCEL] = "X-Accel-Redirect",
+        [OFFLOAD_LOCAL] = "Location",
+    };
     enum offload how = (enum offload)config_choice(app->config, OPT_OFFLOAD);
     struct source *s = segment_whole_source(&res->body);
-    const char *prefix = config_text(app->config, OPT_OFFLOAD_PREFIX);
     struct buf b;
     bool ok;
 
@@ -107,23 +146,21 @@ static bool hand_over(const struct app *app, const struct request *req,
         strcmp(req->method, "GET") != 0)
         return false;
     buf_init(&b, HEAD_CEILING);
-    if (how != OFFLOAD_XSENDFILE)
-        buf_printf(&b, "%s/", prefix);
-    percent_encode_path(&b, how == OFFLOAD_XSENDFILE ? s->local_path
-                                                     : s->mount_path);
-    ok = !buf_failed(&b);
+    ok = put_offload(app, req, s, how, &b) && !buf_failed(&b);
     if (ok)
-        response_header(res,
-                        how == OFFLOAD_XSENDFILE ? "X-Sendfile"
-                        : how == OFFLOAD_XACCEL  ? "X-Accel-Redirect"
-                                                 : "Location",
-                        "%s", buf_text(&b));
+        response_header(res, fields[how], "%s", buf_text(&b));
     buf_free(&b);
     return ok && !res->failed;
 }
 
+/* Who sends the bytes says which ranges of them it can send. */
+static bool is_left_to_server(const struct response_header *h, bool handed)
+{
+    return handed && strcmp(h->name, "Accept-Ranges") == 0;
+}
+
 static bool send_head(const struct transport *t, struct response *res,
-                      bool has_length)
+                      bool has_length, bool handed)
 {
     struct buf b;
     bool ok;
@@ -131,7 +168,8 @@ static bool send_head(const struct transport *t, struct response *res,
     buf_init(&b, HEAD_CEILING);
     buf_printf(&b, "Status: %d %s\r\n", res->status, reason(res->status));
     for (struct response_header *h = res->first; h; h = h->next)
-        buf_printf(&b, "%s: %s\r\n", h->name, h->value);
+        if (!is_left_to_server(h, handed))
+            buf_printf(&b, "%s: %s\r\n", h->name, h->value);
     if (has_length)
         buf_printf(&b, "Content-Length: %" PRIu64 "\r\n", res->body.length);
     buf_puts(&b, "\r\n");
@@ -221,8 +259,8 @@ static void send_response(struct app *app, struct request *req,
         log_failure(LOG_ERROR, &e);
         problem_response(req, res, &e);
     }
-    if (send_head(t, res, !handed && !bodiless && !res->live) && !handed &&
-        !is_head && !bodiless) {
+    if (send_head(t, res, !handed && !bodiless && !res->live, handed) &&
+        !handed && !is_head && !bodiless) {
         if (res->live)
             send_live(t, res);
         else
@@ -236,7 +274,7 @@ static void send_interim(void *ctx, struct response *res)
 {
     const struct transport *t = ctx;
 
-    if (send_head(t, res, false))
+    if (send_head(t, res, false, false))
         (void)t->flush(t->ctx);
 }
 

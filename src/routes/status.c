@@ -5,12 +5,30 @@
 #include "base/config.h"
 #include "routes/render.h"
 #include "routes/routes.h"
+#include "routes/transfer.h"
 
 static json_t *limit(const struct app *app, enum option_id id)
 {
     uint64_t value = config_number(app->config, id);
 
     return value ? json_integer((json_int_t)value) : json_null();
+}
+
+/* What [upload] protocols switches on; form is always there. */
+static json_t *protocols(const struct app *app)
+{
+    static const char *const names[] = {
+        [PROTOCOL_TUS] = "tus",
+        [PROTOCOL_IETF] = "ietf",
+        [PROTOCOL_FILEPOND] = "filepond",
+        [PROTOCOL_DROPZONE] = "dropzone",
+    };
+    json_t *list = json_pack("[s]", "form");
+
+    for (int i = PROTOCOL_TUS; i <= PROTOCOL_DROPZONE; i++)
+        if (transfer_speaks(app, (enum transfer_protocol)i))
+            json_array_append_new(list, json_string(names[i]));
+    return list;
 }
 
 enum error_code status_get(struct app *app, struct request *req,
@@ -33,6 +51,7 @@ enum error_code status_get(struct app *app, struct request *req,
     json_object_set_new(j, "status", json_string("ok"));
     json_object_set_new(j, "version", json_string(SLIPWAY_VERSION));
     json_object_set_new(j, "limits", limits);
+    json_object_set_new(j, "protocols", protocols(app));
     response_header(res, "Cache-Control", "no-store");
     response_header(res, "X-Content-Type-Options", "nosniff");
     render_json(res, j);

@@ -88,18 +88,19 @@ static enum error_code read_parts(struct store *s, struct arena *a,
                                   struct error *e)
 {
     enum error_code code = ERR_NONE, ended;
-    struct conn *c = db_read(s->db, e);
+    struct conn *c;
     struct stmt *q;
     size_t most = 1;
 
     memset(out, 0, sizeof *out);
-    if (!c)
-        return e->code;
     for (const char *p = json; *p; p++)
         most += *p == ',';
     out->list = arena_alloc(a, most * sizeof *out->list);
     if (!out->list)
-        code = error_set(e, ERR_MEMORY, "No memory for the parts.");
+        return error_set(e, ERR_MEMORY, "No memory for the parts.");
+    c = db_read(s->db, e);
+    if (!c)
+        return e->code;
     q = db_statement(c, SQL_PARTS_GET);
     stmt_text(q, ":parts", json);
     while (code == ERR_NONE && out->count < most && stmt_step(q)) {
