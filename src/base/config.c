@@ -209,7 +209,7 @@ check_value(struct config *c, const struct config_option *o, struct error *e)
                          c->file, v->line, o->section, o->key,
                          quote(v->text).text, expected);
     }
-    if (o->type == OPTION_PATH && !(v->path = absolute(c, v->text)))
+    if (o->type == OPTION_PATH && *v->text && !(v->path = absolute(c, v->text)))
         return no_memory(e);
     return ERR_NONE;
 }

@@ -40,6 +40,7 @@ enum option_id {
     OPT_OFFLOAD_PREFIX,   /* [download] offload_prefix */
     OPT_ANONYMOUS,        /* [access] anonymous */
     OPT_MAX_THREADS,      /* [server] max_threads */
+    OPT_BODY_FILES,       /* [server] body_files */
     OPT_LOG_LEVEL,        /* [log] level */
     OPT_COUNT_
 };

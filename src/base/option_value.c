@@ -123,7 +123,7 @@ bool option_parse(const struct config_option *o, const char *text,
     *number = 0;
     switch (o->type) {
     case OPTION_PATH:
-        return text[0] != '\0';
+        return text[0] != '\0' || o->min == 0;
     case OPTION_URL:
         return parse_url(o, text);
     case OPTION_CHOICE:
@@ -154,7 +154,8 @@ void option_expected(const struct config_option *o,
 
     switch (o->type) {
     case OPTION_PATH:
-        (void)snprintf(out, size, "the path of a directory");
+        (void)snprintf(out, size, "the path of a directory%s",
+                       o->min == 0 ? ", or nothing" : "");
         break;
     case OPTION_URL:
         (void)snprintf(out, size,

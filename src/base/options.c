@@ -138,6 +138,14 @@ const struct config_option config_options[OPT_COUNT_] = {
         .help = "The most requests served at once under FastCGI. Each holds "
                 "one thread; further ones wait.",
     }, {
+        .id = OPT_BODY_FILES, .section = "server", .key = "body_files",
+        .type = OPTION_PATH, .standard = "", .min = 0,
+        .help = "The directory in which nginx leaves request bodies as files "
+                "(client_body_in_file_only), so that they are stored without "
+                "being copied. It must be on the filesystem of [storage] data "
+                "and belong to the same user. Empty: bodies arrive the usual "
+                "way.",
+    }, {
         .id = OPT_LOG_LEVEL, .section = "log", .key = "level",
         .type = OPTION_CHOICE, .standard = "info",
         .choices = "error warning info debug",

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "gateway/bodyfile.h"
 #include "http/query.h"
 #include "routes/problem.h"
 
@@ -288,11 +289,31 @@ static void make_request_id(char out[REQUEST_ID_MAX])
                    atomic_fetch_add(&count, 1) + 1);
 }
 
+/* The request from its variables, and the answer to it. */
+static void answer(struct app *app, struct request *req, struct transport *t)
+{
+    struct bodyfile file = {.fd = -1, .file.dir = -1};
+    struct response res;
+    struct error e;
+    enum error_code code;
+
+    response_init(&res, req->arena);
+    code = fill_request(req, &e);
+    if (code == ERR_NONE)
+        code = bodyfile_open(&file, app->config, req, &e);
+    if (code == ERR_NONE) {
+        app_handle(app, req, &res);
+    } else {
+        log_failure(LOG_INFO, &e);
+        problem_response(req, &res, &e);
+    }
+    send_response(app, req, &res, t);
+    bodyfile_close(&file);
+}
+
 void exchange_serve(struct app *app, struct request *req, struct transport *t)
 {
     char id[REQUEST_ID_MAX];
-    struct response res;
-    struct error e;
 
     make_request_id(id);
     req->id = id;
@@ -305,14 +326,7 @@ void exchange_serve(struct app *app, struct request *req, struct transport *t)
     }
     req->interim = send_interim;
     req->interim_ctx = t;
-    response_init(&res, req->arena);
-    if (fill_request(req, &e) == ERR_NONE) {
-        app_handle(app, req, &res);
-    } else {
-        log_failure(LOG_INFO, &e);
-        problem_response(req, &res, &e);
-    }
-    send_response(app, req, &res, t);
+    answer(app, req, t);
     arena_free(req->arena);
     log_request(NULL);
 }

@@ -23,12 +23,22 @@ enum body_result {
     BODY_FAILED /* it will never be complete; e says why */
 };
 
+struct body_file;
+
 struct body {
     /* Set by the transport. Its BODY_END means an orderly end of stream. */
     enum body_result (*next)(struct body *b, const void **data, size_t *len,
                              int wait_ms, struct error *e);
     uint64_t length;   /* announced bytes, or BODY_LENGTH_UNKNOWN */
     uint64_t received; /* bytes handed out so far */
+    /* NULL, or where all of the body lies, to be moved away by whoever wants
+     * it. */
+    const struct body_file *file;
+};
+
+struct body_file {
+    int dir;          /* open directory */
+    const char *path; /* of a file below it */
 };
 
 /* The next piece, waiting for at most wait_ms milliseconds. */

@@ -20,6 +20,20 @@ static enum error_code append_raw(void *ctx, const void *data, size_t len,
     return upload_append(ctx, data, len, e);
 }
 
+/* The body as one file: moved, where the front server has it as a file, else
+ * received. */
+static enum error_code receive_body(struct app *app, struct request *req,
+                                    struct upload *u, struct error *e)
+{
+    const struct body_file *file = req->body->file;
+    enum error_code code = ERR_UNSUPPORTED;
+
+    if (file)
+        code = upload_adopt(u, file->dir, file->path, e);
+    return code == ERR_UNSUPPORTED ? intake_body(app, req, &u, append_raw, u, e)
+                                   : code;
+}
+
 /* One file whose bytes are the body. */
 static enum error_code receive_raw(struct app *app, struct request *req,
                                    struct intake_choice *choice,
@@ -39,7 +53,7 @@ static enum error_code receive_raw(struct app *app, struct request *req,
     code = upload_begin_file(u, name, request_header(req, "Content-Type"),
                              req->body->length, e);
     if (code == ERR_NONE)
-        code = intake_body(app, req, &u, append_raw, u, e);
+        code = receive_body(app, req, u, e);
     if (code == ERR_NONE)
         code = upload_end_file(u, e);
     if (code != ERR_NONE) {

@@ -51,6 +51,12 @@ enum error_code upload_begin_file(struct upload *u, const char *name,
 enum error_code upload_append(struct upload *u, const void *data, size_t len,
                               struct error *e);
 
+/* All bytes of the current file, which has none yet: the file at path below
+ * dir, which is moved, not copied. ERR_UNSUPPORTED if it cannot be moved; then
+ * nothing has happened. */
+enum error_code upload_adopt(struct upload *u, int dir, const char *path,
+                             struct error *e);
+
 /* The current file is whole. ERR_FILE_TOO_SMALL, ERR_DIGEST. */
 enum error_code upload_end_file(struct upload *u, struct error *e);
 
