@@ -27,7 +27,10 @@ SET received = :received, total = coalesce(total, :total),
 WHERE id = :id AND state = 'receiving' AND received = :expected;
 
 -- name: upload_state
-SELECT state, claim FROM upload WHERE id = :id;
+SELECT state, claim, resumable, updated_at FROM upload WHERE id = :id;
+
+-- name: upload_touch
+UPDATE upload SET updated_at = :now WHERE id = :id AND state = 'receiving';
 
 -- name: upload_claim
 UPDATE upload SET claim = claim + 1
@@ -87,12 +90,18 @@ DELETE FROM upload
 WHERE state IN ('stored', 'cancelled', 'failed', 'expired')
   AND updated_at < iif(resumable, :before_resumable, :before);
 
+-- Nobody went on with these, and no final session needs them.
 -- name: uploads_expire
 UPDATE upload SET state = 'expired', digest_state = NULL, updated_at = :now
-WHERE id IN (SELECT id FROM upload
-             WHERE state = 'receiving' AND resumable = 1
-               AND updated_at < :before
-             ORDER BY updated_at LIMIT :limit)
+WHERE id IN (
+    SELECT id FROM upload AS old
+    WHERE state = 'receiving' AND resumable = 1 AND updated_at < :before
+      AND NOT EXISTS (
+          SELECT 1 FROM upload AS final
+          WHERE old.concat = 'partial' AND final.parts IS NOT NULL
+            AND final.state IN ('receiving', 'publishing')
+            AND instr(final.parts, '"' || old.id || '"') > 0)
+    ORDER BY updated_at LIMIT :limit)
 RETURNING home;
 
 -- A stored session whose files were removed at its own URL.
@@ -119,7 +128,8 @@ UPDATE upload SET state = 'stored', digest_state = NULL, updated_at = :now
 WHERE id IN (SELECT value FROM json_each(:parts)) AND state = 'receiving'
   AND NOT EXISTS (
       SELECT 1 FROM upload AS final
-      WHERE final.parts IS NOT NULL AND final.state = 'receiving'
+      WHERE final.parts IS NOT NULL
+        AND final.state IN ('receiving', 'publishing')
         AND instr(final.parts, '"' || upload.id || '"') > 0)
 RETURNING home;
 

@@ -340,6 +340,16 @@ unsigned config_choice(const struct config *c, enum option_id id)
     return (unsigned)c->values[id].number;
 }
 
+bool config_is_set(const struct config *c, enum option_id id)
+{
+    return c->values[id].line > 0;
+}
+
+const char *config_directory(const struct config *c)
+{
+    return c->directory;
+}
+
 char *config_find(const char *flag)
 {
     const char *variable = getenv("SLIPWAY_CONFIG");

@@ -88,6 +88,13 @@ uint64_t config_number(const struct config *c, enum option_id id);
  * set of those indices. */
 unsigned config_choice(const struct config *c, enum option_id id);
 
+/* Whether the file gives the option, be it with the default's value. */
+bool config_is_set(const struct config *c, enum option_id id);
+
+/* The directory that relative paths count from, absolute and without symbolic
+ * links. */
+const char *config_directory(const struct config *c);
+
 /* `slipway config`: each option as in the file, with a comment that says
  * where the value came from (default, or file and line). */
 void config_print(const struct config *c, FILE *out);

@@ -85,7 +85,7 @@ static const struct error_row rows[ERR_COUNT_] = {
                       "Nothing was lost. Try again when there is space."},
     [ERR_SHUTTING_DOWN] = {503, "shutting-down", "Restarting",
                            "Try again in a few seconds."},
-    [ERR_CONFIG] = {500, "config", "Configuration error",
+    [ERR_CONFIG] = {503, "config", "Configuration error",
                     "The owner of the site finds the reason in the log."},
     [ERR_DATABASE] = {500, "database", "Database error",
                       "The owner of the site finds the reason in the log."},

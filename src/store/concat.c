@@ -51,13 +51,18 @@ static char *ids_as_json(struct arena *a, const char *const *ids, size_t count)
     return text;
 }
 
+static enum error_code no_such_part(struct error *e)
+{
+    return error_set(e, ERR_NOT_FOUND,
+                     "A part does not exist: no upload has its id.");
+}
+
 /* Why the row of a part cannot be used; ERR_NONE if it can. */
 static enum error_code judge_part(const struct store *s, const struct stmt *q,
                                   struct error *e)
 {
     if (stmt_is_null(q, 0))
-        return error_set(e, ERR_NOT_FOUND,
-                         "A part does not exist: no upload has its id.");
+        return no_such_part(e);
     if (!stmt_get_int(q, 5))
         return error_set(e, ERR_BAD_REQUEST, "A part is not a partial upload.");
     if (strcmp(stmt_get_text(q, 4), "receiving") != 0 ||
@@ -220,6 +225,20 @@ static enum error_code put_together(struct upload *u, const struct parts *parts,
     return code;
 }
 
+static enum error_code touch(struct store *s, const char *json, struct error *e)
+{
+    struct conn *c = db_write(s->db, e);
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_PARTS_TOUCH);
+    stmt_text(q, ":parts", json);
+    stmt_int(q, ":now", clock_wall_ms());
+    stmt_run(q);
+    return db_end(c, true, e);
+}
+
 static enum error_code work_on(struct store *s, struct arena *a, const char *id,
                                struct error *e)
 {
@@ -229,7 +248,10 @@ static enum error_code work_on(struct store *s, struct arena *a, const char *id,
 
     if (code != ERR_NONE)
         return code;
-    code = read_parts(s, a, u->parts, &parts, e);
+    if (u->received == u->announced)
+        parts = (struct parts){.total = u->received};
+    else if ((code = touch(s, u->parts, e)) == ERR_NONE)
+        code = read_parts(s, a, u->parts, &parts, e);
     if (code == ERR_NONE)
         return put_together(u, &parts, INT64_MAX, e);
     if (is_hopeless(code))
@@ -322,20 +344,6 @@ static enum error_code find_final(struct store *s, struct arena *a,
     return db_end(c, true, e);
 }
 
-static enum error_code touch(struct store *s, const char *json, struct error *e)
-{
-    struct conn *c = db_write(s->db, e);
-    struct stmt *q;
-
-    if (!c)
-        return e->code;
-    q = db_statement(c, SQL_PARTS_TOUCH);
-    stmt_text(q, ":parts", json);
-    stmt_int(q, ":now", clock_wall_ms());
-    stmt_run(q);
-    return db_end(c, true, e);
-}
-
 static enum error_code begin_final(struct store *s,
                                    const struct upload_spec *spec,
                                    const struct resumable_spec *r,
@@ -369,9 +377,15 @@ enum error_code upload_concat(struct store *s, const struct upload_spec *spec,
                               const char *concat, const char *const *ids,
                               size_t count, const char **id, struct error *e)
 {
-    char *json = ids_as_json(spec->arena, ids, count);
-    enum error_code code;
+    enum error_code code = ERR_NONE;
+    char *json;
 
+    if (count == 0)
+        return error_set(e, ERR_BAD_REQUEST, "A final upload needs parts.");
+    for (size_t i = 0; i < count; i++)
+        if (!id_is_upload(ids[i]))
+            return no_such_part(e);
+    json = ids_as_json(spec->arena, ids, count);
     if (!json)
         return error_set(e, ERR_MEMORY, "No memory for the parts.");
     code = find_final(s, spec->arena, json, id, e);

@@ -242,6 +242,8 @@ static enum error_code try_cancel(struct store *s, struct arena *a,
     if (done || p.state == UPLOAD_CANCELLED)
         return await_holder(s, row.home, e);
     *again = p.state == UPLOAD_RECEIVING;
+    if (*again && recover_home(s, row.home, e) != ERR_NONE)
+        return e->code;
     return error_set(e, ERR_FINISHED, "The upload is over already: %s.",
                      row.state);
 }

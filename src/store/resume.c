@@ -26,7 +26,7 @@
 enum {
     STEP_MS = 5,      /* between two tries to get the lock */
     RECLAIM_MS = 300, /* a third one may have got it before us: ask again */
-    TERMINATE_ARENA = 64 * 1024
+    STATE_MAX = 16    /* bytes of a state's name */
 };
 
 static enum error_code describe_new(struct upload *u,
@@ -116,11 +116,11 @@ static enum error_code make_claim(struct upload *u, int64_t *claim,
     return db_end(c, true, e);
 }
 
-/* One try to get the home of u, whose row was just read. *again if it is held,
- * or if the row has to be looked at again. */
-static enum error_code try_lock(struct upload *u, const char **state,
-                                bool *again, struct error *e)
+/* One try to get the home of u. *again if it is held, or if the row has to be
+ * looked at again. */
+static enum error_code try_lock(struct upload *u, bool *again, struct error *e)
 {
+    const char *state = "";
     enum error_code code;
 
     *again = true;
@@ -131,10 +131,10 @@ static enum error_code try_lock(struct upload *u, const char **state,
         session_close(u);
         return ERR_NONE;
     }
-    code = session_read(u, state, e);
+    code = session_read(u, &state, e);
     if (code == ERR_NONE)
-        code = refuse_state(*state, e);
-    *again = code == ERR_NONE && strcmp(*state, "publishing") == 0;
+        code = refuse_state(state, e);
+    *again = code == ERR_NONE && strcmp(state, "publishing") == 0;
     if (code != ERR_NONE || *again)
         session_close(u);
     return *again ? recover_home(u->store, u->home, e) : code;
@@ -156,12 +156,12 @@ struct wait {
 
 /* The session is held: claim it, or see that somebody else did. */
 static enum error_code wait_turn(struct upload *u, struct wait *w,
-                                 struct error *e)
+                                 int64_t claim, struct error *e)
 {
     int64_t now = clock_monotonic_ms();
     enum error_code code = ERR_NONE;
 
-    if ((w->claimed_at && u->claim != w->claim) || now >= w->until)
+    if ((w->claimed_at && claim != w->claim) || now >= w->until)
         return error_set(e, ERR_BUSY, "Another request sends this upload.");
     if (!w->claimed_at || now - w->claimed_at >= RECLAIM_MS) {
         w->claimed_at = now;
@@ -171,24 +171,59 @@ static enum error_code wait_turn(struct upload *u, struct wait *w,
     return code;
 }
 
-/* Get the home of the session u->id; with evict its holder is made to let
- * go. */
+/* What the row says now of a session that is waited for. */
+struct now {
+    char state[STATE_MAX]; /* "expired" also if only the time says so */
+    int64_t claim;         /* */
+};
+
+static enum error_code read_now(struct store *s, const char *id,
+                                struct now *now, struct error *e)
+{
+    struct conn *c = db_read(s->db, e);
+    enum error_code code;
+    struct stmt *q;
+    bool found;
+
+    memset(now, 0, sizeof *now);
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_STATE);
+    stmt_text(q, ":id", id);
+    found = stmt_step(q);
+    if (found) {
+        bool expired = strcmp(stmt_get_text(q, 0), "receiving") == 0 &&
+                       stmt_get_int(q, 2) &&
+                       session_has_expired(s, stmt_get_int(q, 3));
+
+        strncpy(now->state, expired ? "expired" : stmt_get_text(q, 0),
+                sizeof now->state - 1);
+        now->claim = stmt_get_int(q, 1);
+    }
+    code = db_end(c, true, e);
+    if (code == ERR_NONE && !found)
+        code = error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
+    return code;
+}
+
+/* Get the home of the session u, which was read before; with evict its holder
+ * is made to let go. While waiting only the row's state is read. */
 static enum error_code take_home(struct upload *u, bool evict, struct error *e)
 {
     struct wait w = {.until = clock_monotonic_ms() + (evict ? TAKEOVER_MS : 0)};
     enum error_code code = ERR_NONE;
+    struct now now;
     bool again = true;
 
     while (again && code == ERR_NONE) {
-        const char *state;
-
-        code = session_read(u, &state, e);
+        code = try_lock(u, &again, e);
+        if (code != ERR_NONE || !again)
+            break;
+        code = read_now(u->store, u->id, &now, e);
         if (code == ERR_NONE)
-            code = refuse_state(state, e);
+            code = refuse_state(now.state, e);
         if (code == ERR_NONE)
-            code = try_lock(u, &state, &again, e);
-        if (code == ERR_NONE && again)
-            code = wait_turn(u, &w, e);
+            code = wait_turn(u, &w, now.claim, e);
     }
     return code;
 }
@@ -250,9 +285,14 @@ enum error_code session_take_up(struct store *s, struct arena *a,
                                 struct error *e)
 {
     struct upload *u = session_named(s, a, id, e);
-    enum error_code code = u ? take_home(u, evict, e) : e->code;
+    const char *state = "";
+    enum error_code code = u ? session_read(u, &state, e) : e->code;
 
     *out = NULL;
+    if (code == ERR_NONE)
+        code = refuse_state(state, e);
+    if (code == ERR_NONE)
+        code = take_home(u, evict, e);
     if (code == ERR_NONE)
         code = reopen_file(u, e);
     if (code != ERR_NONE) {
@@ -277,7 +317,7 @@ enum error_code upload_resume(struct store *s, struct arena *a, const char *id,
                               struct upload **out, struct error *e)
 {
     struct upload *u = session_named(s, a, id, e);
-    const char *state;
+    const char *state = "";
     enum error_code code = u ? session_read(u, &state, e) : e->code;
 
     *out = NULL;
@@ -290,9 +330,11 @@ enum error_code upload_settle(struct store *s, struct arena *a, const char *id,
                               struct error *e)
 {
     struct upload *u = session_named(s, a, id, e);
-    const char *state;
+    const char *state = "";
     enum error_code code = u ? session_read(u, &state, e) : e->code;
 
+    if (code == ERR_NONE)
+        code = refuse_state(state, e);
     if (code == ERR_NONE && !u->parts)
         code = take_home(u, true, e);
     else if (code == ERR_NONE && strcmp(state, "publishing") == 0)
@@ -436,36 +478,38 @@ static enum error_code delete_stored(struct store *s, const char *id,
     return code == ERR_NONE ? purge_deleted(s, e) : code;
 }
 
-static enum error_code terminate(struct store *s, struct arena *a,
-                                 const char *id, struct error *e)
+/* A session without row is known by its files. */
+static enum error_code delete_without_row(struct store *s, const char *id,
+                                          struct error *e)
 {
-    struct progress p;
-    enum error_code code = upload_settle(s, a, id, e);
+    enum error_code code = delete_stored(s, id, e);
 
-    if (code == ERR_NONE)
-        code = progress_get(s, a, id, &p, e);
-    if (code != ERR_NONE)
-        return code;
-    if (p.state == UPLOAD_RECEIVING) {
-        code = upload_cancel(s, id, e);
-        if (code != ERR_FINISHED)
-            return code;
-        code = progress_get(s, a, id, &p, e);
-    }
-    if (code == ERR_NONE && p.state != UPLOAD_STORED)
-        code = error_set(e, ERR_GONE, "The upload is gone already.");
-    return code == ERR_NONE ? delete_stored(s, id, e) : code;
+    return code == ERR_GONE
+               ? error_set(e, ERR_NOT_FOUND, "There is no upload with this id.")
+               : code;
 }
 
+/* The row is marked first and its holder awaited then, so that no other
+ * request can come in between. */
 enum error_code upload_terminate(struct store *s, const char *id,
                                  struct error *e)
 {
-    struct arena *a = arena_new(TERMINATE_ARENA);
     enum error_code code;
+    struct now now;
 
-    if (!a)
-        return error_set(e, ERR_MEMORY, "No memory to end an upload.");
-    code = terminate(s, a, id, e);
-    arena_free(a);
-    return code;
+    if (!id_is_upload(id))
+        return error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
+    code = read_now(s, id, &now, e);
+    if (code == ERR_NONE && (strcmp(now.state, "receiving") == 0 ||
+                             strcmp(now.state, "publishing") == 0)) {
+        code = upload_cancel(s, id, e);
+        if (code != ERR_FINISHED)
+            return code;
+        code = read_now(s, id, &now, e);
+    }
+    if (code == ERR_NOT_FOUND)
+        return delete_without_row(s, id, e);
+    if (code == ERR_NONE && strcmp(now.state, "stored") != 0)
+        code = error_set(e, ERR_GONE, "The upload is gone already.");
+    return code == ERR_NONE ? delete_stored(s, id, e) : code;
 }

@@ -163,6 +163,20 @@ static bool take_columns(struct upload *u, struct stmt *q)
     return f->path && f->type && u->fields;
 }
 
+enum error_code session_touch(struct upload *u, struct error *e)
+{
+    struct conn *c = db_write(u->store->db, e);
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_TOUCH);
+    stmt_text(q, ":id", u->id);
+    stmt_int(q, ":now", clock_wall_ms());
+    stmt_run(q);
+    return db_end(c, true, e);
+}
+
 bool session_has_expired(const struct store *s, int64_t updated_at)
 {
     uint64_t keep = config_number(s->config, OPT_EXPIRE_AFTER);

@@ -398,8 +398,8 @@ static bool move_in(struct upload *u, int fd, int from, const char *path)
     return moved;
 }
 
-/* The digest of a file that was moved in. */
-static enum error_code digest_file(struct upload *u, struct error *e)
+/* The digest of a file whose bytes did not pass by. */
+static enum error_code digest_file(struct upload *u, int fd, struct error *e)
 {
     enum error_code code = ERR_NONE;
     char *buffer = malloc(DIGEST_PIECE);
@@ -408,7 +408,7 @@ static enum error_code digest_file(struct upload *u, struct error *e)
     if (!buffer)
         return error_set(e, ERR_MEMORY, "No memory for a digest.");
     while (code == ERR_NONE && at < u->current->size) {
-        ssize_t n = pread(u->fd, buffer, DIGEST_PIECE, (off_t)at);
+        ssize_t n = pread(fd, buffer, DIGEST_PIECE, (off_t)at);
 
         if (n <= 0)
             code = error_set(e, ERR_IO, "A file cannot be read.");
@@ -445,7 +445,26 @@ enum error_code upload_adopt(struct upload *u, int from, const char *path,
     close(u->fd);
     u->fd = fd;
     f->size = u->received = size;
-    return u->digesting ? digest_file(u, e) : ERR_NONE;
+    return u->digesting ? digest_file(u, fd, e) : ERR_NONE;
+}
+
+/* A digest that is expected but was not computed from the first byte on. */
+static enum error_code catch_up(struct upload *u, struct error *e)
+{
+    enum error_code code;
+    uint64_t size;
+    int fd;
+
+    if (!u->has_expected || u->digesting)
+        return ERR_NONE;
+    fd = disk_open_file(u->home_dir, u->current->path, &size, e);
+    if (fd < 0)
+        return e->code;
+    digest_init(&u->digest);
+    code = digest_file(u, fd, e);
+    u->digesting = code == ERR_NONE;
+    close(fd);
+    return code;
 }
 
 enum error_code upload_end_file(struct upload *u, struct error *e)
@@ -457,6 +476,8 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
         code = session_acknowledge(u, e);
     else if (code == ERR_NONE && u->store->power)
         code = disk_sync_file(u->fd, e);
+    if (code == ERR_NONE)
+        code = catch_up(u, e);
     if (code != ERR_NONE) {
         error_file(e, f->name);
         return code;
@@ -507,9 +528,9 @@ static enum error_code check_row(struct upload *u, struct error *e)
  * must not fall back far, however fast the bytes come. */
 static bool is_due(const struct upload *u, int64_t now)
 {
-    return !u->held &&
-           (now - u->shown_at >= UPLOAD_PROGRESS_MS ||
-            (u->resumable && u->received - u->shown >= CHECKPOINT_BYTES));
+    return now - u->shown_at >= UPLOAD_PROGRESS_MS ||
+           (u->resumable && !u->held &&
+            u->received - u->shown >= CHECKPOINT_BYTES);
 }
 
 enum error_code upload_check(struct upload *u, struct error *e)
@@ -525,7 +546,7 @@ enum error_code upload_check(struct upload *u, struct error *e)
     }
     if (code == ERR_NONE && is_due(u, now)) {
         u->shown_at = now;
-        code = session_acknowledge(u, e);
+        code = u->held ? session_touch(u, e) : session_acknowledge(u, e);
     }
     return code;
 }

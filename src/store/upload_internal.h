@@ -62,6 +62,9 @@ enum error_code session_read(struct upload *u, const char **state,
  * the session. */
 enum error_code session_acknowledge(struct upload *u, struct error *e);
 
+/* Keep the session from expiring, without acknowledging anything. */
+enum error_code session_touch(struct upload *u, struct error *e);
+
 /* Close all descriptors, which gives up the lock. */
 void session_close(struct upload *u);
 

@@ -1,0 +1,53 @@
+/*
+ * Keeps the private directory private. Where the data directory lies below
+ * the document root, slipway asks its own web server for a file in there,
+ * and works only if it is refused.
+ *
+ * The answer is remembered in the database: for a day if the directory is
+ * barred, else for a few seconds. Where data lies elsewhere, nothing is asked.
+ * The request that slipway makes to itself carries a header field; should it
+ * come back here, it is answered at once, so nothing waits for itself.
+ *
+ * The first request also tells where the uploads directory is served, if the
+ * ini file does not.
+ */
+#ifndef SLIPWAY_GATEWAY_GUARD_H
+#define SLIPWAY_GATEWAY_GUARD_H
+
+#include "base/config.h"
+#include "http/request.h"
+#include "store/store.h"
+
+struct guard; /* safe from any thread */
+
+/* What is passed must outlive it. NULL without memory. */
+struct guard *guard_new(const struct config *c, struct store *s);
+void guard_free(struct guard *g);
+
+/* Whether the request may be answered; if not, why says what the owner is to
+ * do. May take a few seconds when it has to find out. */
+bool guard_admits(struct guard *g, const struct request *req,
+                  struct error *why);
+
+/* --- Pure parts -------------------------------------------------------------
+ */
+
+/* What follows dir in path, without a slash in front; "" if they are the same,
+ * NULL if path is not below dir. Both are real paths. */
+const char *guard_below(const char *path, const char *dir);
+
+enum reach {
+    REACH_BARRED,    /* the web server refuses it */
+    REACH_REACHABLE, /* the web server hands it out */
+    REACH_UNKNOWN    /* none of these */
+};
+
+/* What an answer to the request for a file that holds token means. */
+enum reach guard_verdict(const char *answer, const char *token);
+
+/* The value for [storage] data that puts it beside the document root: relative
+ * to the directory of the ini file, or "" if that is not below the root. */
+void guard_suggest(const char *ini_directory, const char *root, char *out,
+                   size_t cap);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * Opening, explaining and watching. Only `asked` and the guard change while
+ * requests are answered.
+ */
+#define _GNU_SOURCE
+#include "gateway/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "gateway/guard.h"
+
+enum { SETTLED_SECONDS = 2 }; /* without change: an editor has written it all */
+
+static void note_ini(const char *path, struct stat *st)
+{
+    if (!path || stat(path, st) != 0)
+        memset(st, 0, sizeof *st);
+}
+
+static enum error_code open_parts(struct service *s)
+{
+    s->ini = config_find(s->flag);
+    note_ini(s->ini, &s->ini_was);
+    s->loaded = config_load(s->ini, &s->why);
+    if (!s->loaded) {
+        log_write(LOG_ERROR, "%s", s->ini ? s->ini : "defaults");
+        return s->why.code;
+    }
+    log_open(STDERR_FILENO,
+             (enum log_level)config_choice(s->loaded, OPT_LOG_LEVEL));
+    s->app.config = s->loaded;
+    if (store_open(s->loaded, &s->app.store, &s->why) != ERR_NONE)
+        return s->why.code;
+    s->guard = guard_new(s->loaded, s->app.store);
+    return s->guard ? ERR_NONE
+                    : error_set(&s->why, ERR_MEMORY, "No memory to start.");
+}
+
+void service_open(struct service *s, const char *flag)
+{
+    memset(s, 0, sizeof *s);
+    s->flag = flag;
+    if (open_parts(s) == ERR_NONE)
+        return;
+    log_failure(LOG_ERROR, &s->why);
+    store_close(s->app.store);
+    s->app.store = NULL;
+}
+
+void service_close(struct service *s)
+{
+    guard_free(s->guard);
+    store_close(s->app.store);
+    config_free(s->loaded);
+    free(s->ini);
+}
+
+void service_answer(struct service *s, struct request *req,
+                    struct transport *t)
+{
+    struct error why;
+
+    atomic_store_explicit(&s->asked, true, memory_order_relaxed);
+    if (!s->app.store)
+        exchange_refuse(req, t, &s->why);
+    else if (guard_admits(s->guard, req, &why))
+        exchange_serve(&s->app, req, t);
+    else
+        exchange_refuse(req, t, &why);
+}
+
+static bool is_other_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev != b->st_dev || a->st_ino != b->st_ino ||
+           a->st_size != b->st_size || a->st_mode != b->st_mode ||
+           a->st_mtim.tv_sec != b->st_mtim.tv_sec ||
+           a->st_mtim.tv_nsec != b->st_mtim.tv_nsec;
+}
+
+/* An ini file may also have come or gone. One that is still being written is
+ * left in peace. */
+static bool ini_has_changed(const struct service *s)
+{
+    char *path = config_find(s->flag);
+    struct stat now;
+    bool changed;
+
+    note_ini(path, &now);
+    changed = is_other_file(&now, &s->ini_was) &&
+              time(NULL) - now.st_mtim.tv_sec >= SETTLED_SECONDS;
+    free(path);
+    return changed;
+}
+
+/* Try anew whether it can be opened. Silent unless the answer is another one,
+ * and only if somebody has asked. */
+static bool is_different_now(struct service *s)
+{
+    struct service fresh;
+    bool different;
+
+    if (!atomic_exchange(&s->asked, false))
+        return false;
+    service_open(&fresh, s->flag);
+    different = fresh.app.store || fresh.why.code != s->why.code ||
+                strcmp(fresh.why.detail, s->why.detail) != 0;
+    service_close(&fresh);
+    return different;
+}
+
+bool service_is_stale(struct service *s)
+{
+    return ini_has_changed(s) || (!s->app.store && is_different_now(s));
+}
