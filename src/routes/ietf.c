@@ -435,6 +435,8 @@ static enum error_code check_append(const struct request *req, struct upload *u,
     uint64_t total = 0;
     enum error_code code = take_length(req, offset, complete, &total, e);
 
+    if (upload_is_partial(u))
+        return error_set(e, ERR_FORBIDDEN, "This is a part of a tus upload.");
     if (offset != upload_offset(u)) {
         response_header(res, "Upload-Offset", "%" PRIu64, upload_offset(u));
         put_complete(req, res, false);
