@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/config.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "gateway/cgi.h"
@@ -53,75 +52,41 @@ static void prepare_process(void)
     }
 }
 
-/* What all ways of serving share. */
-struct service {
-    struct config *config; /* */
-    struct app app;        /* */
-};
-
-static enum error_code service_open(struct service *s, const char *path,
-                                    struct error *e)
-{
-    char *found = config_find(path);
-    enum error_code code;
-
-    s->config = config_load(found, e);
-    if (!s->config)
-        log_write(LOG_ERROR, "%s", found ? found : "defaults");
-    free(found);
-    if (!s->config)
-        return e->code;
-    log_open(STDERR_FILENO,
-             (enum log_level)config_choice(s->config, OPT_LOG_LEVEL));
-    s->app.config = s->config;
-    code = store_open(s->config, &s->app.store, e);
-    if (code != ERR_NONE)
-        config_free(s->config);
-    return code;
-}
-
-static void service_close(struct service *s)
-{
-    store_close(s->app.store);
-    config_free(s->config);
-}
-
-/* Serve until told to leave. Threads that would not end use the service to
- * the last, so then it is not closed. */
+/* Serve until told to leave. A program that a web server has started stays
+ * and explains what is wrong; started by hand it says so and ends. Threads
+ * that would not end use the service to the last, so then it is not closed. */
 static int run_fastcgi(const char *config, const char *socket)
 {
-    struct service s = {0};
-    struct error e;
-    enum error_code code = service_open(&s, config, &e);
+    enum fastcgi_end end = FASTCGI_STUCK;
     int fd = STDIN_FILENO;
+    struct service s;
+    struct error e;
 
-    if (code != ERR_NONE) {
-        log_failure(LOG_ERROR, &e);
-        return 1;
-    }
-    if (socket)
+    service_open(&s, config);
+    if (socket && s.app.store) {
         fd = listen_unix(socket, &e);
-    code = fd < 0 ? e.code : fastcgi_serve(&s.app, fd, &e);
-    if (code != ERR_NONE)
-        log_failure(LOG_ERROR, &e);
+        if (fd < 0)
+            log_failure(LOG_ERROR, &e);
+    } else if (socket) {
+        fd = -1;
+    }
+    while (fd >= 0 && (end = fastcgi_serve(&s, fd)) == FASTCGI_AGAIN) {
+        service_close(&s);
+        service_open(&s, config);
+    }
     if (socket && fd >= 0)
         (void)unlink(socket);
-    if (code != ERR_BUSY)
+    if (end == FASTCGI_LEAVE || fd < 0)
         service_close(&s);
-    return code == ERR_NONE ? 0 : 1;
+    return end == FASTCGI_LEAVE ? 0 : 1;
 }
 
 static int run_cgi(void)
 {
-    struct service s = {0};
-    struct error e;
+    struct service s;
 
-    if (service_open(&s, NULL, &e) != ERR_NONE) {
-        log_failure(LOG_ERROR, &e);
-        cgi_failed(&e);
-        return 0;
-    }
-    cgi_serve(&s.app);
+    service_open(&s, NULL);
+    cgi_serve(&s);
     service_close(&s);
     return 0;
 }

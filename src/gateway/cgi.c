@@ -15,18 +15,18 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "gateway/exchange.h"
 
 enum {
     BUFFER_SIZE = 128 * 1024,
     DROP_MAX = 64 * 1024 * 1024, /* bytes of a refused body */
-    DROP_MS = 10 * 1000          /* for dropping it */
+    DROP_MS = 10 * 1000,         /* for dropping it */
+    BREAK_MS = 100 /* in which a server that closes fd 0 closes fd 1 as well,
+                      if the client has left */
 };
 
 struct cgi {
@@ -63,6 +63,26 @@ static size_t wanted(const struct cgi *c)
     return (size_t)left;
 }
 
+/* Is the other end of fd 1 gone, at the latest after so long? */
+static bool is_abandoned(int wait_ms)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = 0};
+    bool closed = poll(&p, 1, wait_ms) > 0;
+
+    return told_to_leave || (closed && (p.revents & (POLLERR | POLLHUP)));
+}
+
+/* fd 0 has ended. Without a length, a body that was cut off looks the same as
+ * a whole one, but for what the server does next. */
+static enum body_result ended(struct cgi *c, struct error *e)
+{
+    c->ended = true;
+    if (c->body.length != BODY_LENGTH_UNKNOWN || !is_abandoned(BREAK_MS))
+        return BODY_END;
+    error_set(e, ERR_CLIENT_GONE, "The connection was closed in mid-body.");
+    return BODY_FAILED;
+}
+
 static enum body_result next(struct body *b, const void **data, size_t *len,
                              int wait_ms, struct error *e)
 {
@@ -86,10 +106,11 @@ static enum body_result next(struct body *b, const void **data, size_t *len,
         error_set(e, ERR_CLIENT_GONE, "The connection was closed.");
         return BODY_FAILED;
     }
-    c->ended = n == 0;
+    if (n == 0)
+        return ended(c, e);
     *data = c->buffer;
     *len = (size_t)n;
-    return n > 0 ? BODY_DATA : BODY_END;
+    return BODY_DATA;
 }
 
 static void drop_rest(struct cgi *c)
@@ -145,14 +166,11 @@ static bool flush(void *ctx)
 
 static bool gone(void *ctx)
 {
-    struct pollfd p = {.fd = STDOUT_FILENO, .events = 0};
-
     (void)ctx;
-    return told_to_leave ||
-           (poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)));
+    return is_abandoned(0);
 }
 
-void cgi_serve(struct app *app)
+void cgi_serve(struct service *s)
 {
     static struct cgi c;
     static char scratch[BUFFER_SIZE];
@@ -162,22 +180,8 @@ void cgi_serve(struct app *app)
 
     catch_signals();
     c.body = (struct body){.next = next, .length = BODY_LENGTH_UNKNOWN};
-    exchange_serve(app, &req, &t);
+    service_answer(s, &req, &t);
     drop_rest(&c);
-    (void)store_sweep(app->store, false, &e);
-}
-
-void cgi_failed(const struct error *why)
-{
-    char text[1024];
-    int n = snprintf(text, sizeof text,
-                     "Status: %d Failed\r\nContent-Type: text/plain; "
-                     "charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
-                     "Cache-Control: no-store\r\n\r\nslipway cannot work: "
-                     "%s\n",
-                     error_status(why->code), why->detail);
-
-    if (n > 0)
-        (void)put(NULL, text,
-                  (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+    if (s->app.store)
+        (void)store_sweep(s->app.store, false, &e);
 }

@@ -4,12 +4,9 @@
 #ifndef SLIPWAY_GATEWAY_CGI_H
 #define SLIPWAY_GATEWAY_CGI_H
 
-#include "routes/app.h"
+#include "gateway/service.h"
 
 /* Answer the request in the environment, standard input and output. */
-void cgi_serve(struct app *app);
-
-/* Answer that slipway could not start, before there is an app. */
-void cgi_failed(const struct error *why);
+void cgi_serve(struct service *s);
 
 #endif

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "gateway/exchange.h"
 
 enum {
     BUFFER_SIZE = 64 * 1024,
@@ -171,17 +170,17 @@ static bool gone(void *ctx)
     return atomic_load(c->stop) || poll(&p, 1, 0) > 0;
 }
 
-static void answer(struct connection *c, struct app *app)
+static void answer(struct connection *c, struct service *s)
 {
     struct request req = {.variable = variable, .variable_ctx = c};
     struct transport t = {put, flush, gone, c, c->buffer, BUFFER_SIZE};
 
     c->body = (struct body){.next = next, .length = BODY_LENGTH_UNKNOWN};
     req.body = &c->body;
-    exchange_serve(app, &req, &t);
+    service_answer(s, &req, &t);
 }
 
-void connection_serve(struct connection *c, struct app *app, int fd)
+void connection_serve(struct connection *c, struct service *s, int fd)
 {
     static const char refused[] = "Status: 403 Forbidden\r\n\r\n";
 
@@ -194,7 +193,7 @@ void connection_serve(struct connection *c, struct app *app, int fd)
     if (FCGX_Accept_r(&c->fcgi) != 0)
         return;
     if (c->fcgi.role == ROLE_RESPONDER)
-        answer(c, app);
+        answer(c, s);
     else
         (void)put(c, refused, sizeof refused - 1);
     c->fcgi.keepConnection = 0;

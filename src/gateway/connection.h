@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 
-#include "routes/app.h"
+#include "gateway/service.h"
 
 struct connection; /* reusable; belongs to one thread */
 
@@ -19,6 +19,6 @@ void connection_free(struct connection *c);
 
 /* Answer the one request that comes on the accepted socket fd, and close
  * it. */
-void connection_serve(struct connection *c, struct app *app, int fd);
+void connection_serve(struct connection *c, struct service *s, int fd);
 
 #endif

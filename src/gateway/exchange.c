@@ -129,39 +129,44 @@ static bool put_offload(const struct app *app, const struct request *req,
     return !has_precondition(req);
 }
 
-/* Hand the file over by a header field; false if that is not possible. */
-static bool hand_over(const struct app *app, const struct request *req,
-                      struct response *res)
+/* Hand the file over by a header field. How that was done, or OFFLOAD_NONE if
+ * it is not possible. */
+static enum offload hand_over(const struct app *app, const struct request *req,
+                              struct response *res)
 {
     static const char *const fields[] = {
         [OFFLOAD_XSENDFILE] = "X-Sendfile",
         [OFFLOAD_XACCEL] = "X-Accel-Redirect",
         [OFFLOAD_LOCAL] = "Location",
     };
-    enum offload how = (enum offload)config_choice(app->config, OPT_OFFLOAD);
     struct source *s = segment_whole_source(&res->body);
+    enum offload how;
     struct buf b;
     bool ok;
 
-    if (how == OFFLOAD_NONE || !res->offload || !s || !s->local_path ||
+    if (!res->offload || !s || !s->local_path ||
         strcmp(req->method, "GET") != 0)
-        return false;
+        return OFFLOAD_NONE;
+    how = (enum offload)config_choice(app->config, OPT_OFFLOAD);
+    if (how == OFFLOAD_NONE)
+        return OFFLOAD_NONE;
     buf_init(&b, HEAD_CEILING);
     ok = put_offload(app, req, s, how, &b) && !buf_failed(&b);
     if (ok)
         response_header(res, fields[how], "%s", buf_text(&b));
     buf_free(&b);
-    return ok && !res->failed;
+    return ok && !res->failed ? how : OFFLOAD_NONE;
 }
 
-/* Who sends the bytes says which ranges of them it can send. */
-static bool is_left_to_server(const struct response_header *h, bool handed)
+/* A server that sends a file of its own says Accept-Ranges of it. */
+static bool is_left_to_server(const struct response_header *h, enum offload how)
 {
-    return handed && strcmp(h->name, "Accept-Ranges") == 0;
+    return (how == OFFLOAD_XACCEL || how == OFFLOAD_LOCAL) &&
+           strcmp(h->name, "Accept-Ranges") == 0;
 }
 
 static bool send_head(const struct transport *t, struct response *res,
-                      bool has_length, bool handed)
+                      bool has_length, enum offload handed)
 {
     struct buf b;
     bool ok;
@@ -248,7 +253,7 @@ static void send_response(struct app *app, struct request *req,
 {
     bool is_head = strcmp(req->method, "HEAD") == 0;
     bool bodiless = res->status == 204 || res->status == 304;
-    bool handed = hand_over(app, req, res);
+    enum offload handed = hand_over(app, req, res);
     struct error e;
 
     if (res->failed) {
@@ -275,7 +280,7 @@ static void send_interim(void *ctx, struct response *res)
 {
     const struct transport *t = ctx;
 
-    if (send_head(t, res, false, false))
+    if (send_head(t, res, false, OFFLOAD_NONE))
         (void)t->flush(t->ctx);
 }
 
@@ -289,8 +294,10 @@ static void make_request_id(char out[REQUEST_ID_MAX])
                    atomic_fetch_add(&count, 1) + 1);
 }
 
-/* The request from its variables, and the answer to it. */
-static void answer(struct app *app, struct request *req, struct transport *t)
+/* The request from its variables, and the answer to it: that of the
+ * application or, without one, the refusal. */
+static void answer(struct app *app, struct request *req, struct transport *t,
+                   const struct error *refusal)
 {
     struct bodyfile file = {.fd = -1, .file.dir = -1};
     struct response res;
@@ -299,10 +306,12 @@ static void answer(struct app *app, struct request *req, struct transport *t)
 
     response_init(&res, req->arena);
     code = fill_request(req, &e);
-    if (code == ERR_NONE)
+    if (code == ERR_NONE && app)
         code = bodyfile_open(&file, app->config, req, &e);
-    if (code == ERR_NONE) {
+    if (code == ERR_NONE && app) {
         app_handle(app, req, &res);
+    } else if (code == ERR_NONE) {
+        problem_response(req, &res, refusal);
     } else {
         log_failure(LOG_INFO, &e);
         problem_response(req, &res, &e);
@@ -311,7 +320,8 @@ static void answer(struct app *app, struct request *req, struct transport *t)
     bodyfile_close(&file);
 }
 
-void exchange_serve(struct app *app, struct request *req, struct transport *t)
+static void exchange(struct app *app, struct request *req, struct transport *t,
+                     const struct error *refusal)
 {
     char id[REQUEST_ID_MAX];
 
@@ -326,7 +336,18 @@ void exchange_serve(struct app *app, struct request *req, struct transport *t)
     }
     req->interim = send_interim;
     req->interim_ctx = t;
-    answer(app, req, t);
+    answer(app, req, t, refusal);
     arena_free(req->arena);
     log_request(NULL);
+}
+
+void exchange_serve(struct app *app, struct request *req, struct transport *t)
+{
+    exchange(app, req, t, NULL);
+}
+
+void exchange_refuse(struct request *req, struct transport *t,
+                     const struct error *why)
+{
+    exchange(NULL, req, t, why);
 }

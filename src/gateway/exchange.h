@@ -23,4 +23,8 @@ struct transport {
  * body. Then answers. */
 void exchange_serve(struct app *app, struct request *req, struct transport *t);
 
+/* The same, but answer with the failure why, without an application. */
+void exchange_refuse(struct request *req, struct transport *t,
+                     const struct error *why);
+
 #endif

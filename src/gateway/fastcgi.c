@@ -32,21 +32,22 @@ enum {
     WATCH_SECONDS = 2,       /* between two looks at the executable */
     DRAIN_SECONDS = 4,       /* for requests that run; then bodies end */
     END_SECONDS = 2,         /* for the answers to those */
-    REPLACED_SECONDS = 30    /* for a moment without requests, once the
-                                executable was replaced */
+    STALE_SECONDS = 30,      /* for a moment without requests, once the
+                                executable or the settings have changed */
+    EXPLAINING_THREADS = 16  /* at most, while nothing else is to be said */
 };
 
 struct server {
-    struct app *app;       /* */
-    int listener;          /* with a receive timeout */
-    int max_threads;       /* */
-    pthread_attr_t attr;   /* of workers */
-    pthread_mutex_t mutex; /* guards threads */
-    pthread_cond_t left;   /* a thread has left */
-    int threads;           /* that exist */
-    atomic_int idle;       /* that are in accept4 */
-    atomic_bool draining;  /* take what waits in the socket, then leave */
-    atomic_bool stop;      /* bodies that still arrive are given up */
+    struct service *service; /* */
+    int listener;            /* with a receive timeout */
+    int max_threads;         /* */
+    pthread_attr_t attr;     /* of workers */
+    pthread_mutex_t mutex;   /* guards threads */
+    pthread_cond_t left;     /* a thread has left */
+    int threads;             /* that exist */
+    atomic_int idle;         /* that are in accept4 */
+    atomic_bool draining;    /* take what waits in the socket, then leave */
+    atomic_bool stop;        /* bodies that still arrive are given up */
 };
 
 static void *worker_main(void *ctx);
@@ -121,13 +122,15 @@ static int accept_next(struct server *s)
 static void *worker_main(void *ctx)
 {
     struct server *s = ctx;
+    struct store *store = s->service->app.store;
     struct connection *c = connection_new(&s->stop);
     struct error e;
     int fd;
 
     while (c && (fd = accept_next(s)) >= 0) {
-        connection_serve(c, s->app, fd);
-        (void)store_sweep(s->app->store, false, &e);
+        connection_serve(c, s->service, fd);
+        if (store)
+            (void)store_sweep(store, false, &e);
     }
     if (c)
         connection_free(c);
@@ -141,15 +144,20 @@ static void *worker_main(void *ctx)
 /* The executable that runs, to notice when another one takes its place. */
 struct executable {
     char path[4096]; /* "" if unknown */
-    struct stat st;  /* when we started */
+    struct stat st;  /* what runs */
 };
 
 static void executable_note(struct executable *x)
 {
+    static const char gone[] = " (deleted)"; /* the kernel's word */
     ssize_t n = readlink("/proc/self/exe", x->path, sizeof x->path - 1);
+    size_t len = n > 0 ? (size_t)n : 0;
 
-    x->path[n > 0 ? n : 0] = '\0';
-    if (stat(x->path, &x->st) != 0)
+    x->path[len] = '\0';
+    if (len >= sizeof gone &&
+        strcmp(x->path + len - (sizeof gone - 1), gone) == 0)
+        x->path[len - (sizeof gone - 1)] = '\0';
+    if (stat("/proc/self/exe", &x->st) != 0)
         x->path[0] = '\0';
 }
 
@@ -171,27 +179,38 @@ static bool is_busy(struct server *s)
     return busy;
 }
 
-/* Until there is a reason to leave: a signal, or a moment without requests
- * after the executable was replaced, which is not awaited for ever. */
-static void wait_for_end(struct server *s, const sigset_t *signals)
+/* Until there is a reason to stop: a signal; or a moment without requests,
+ * which is not awaited for ever, after the executable was replaced or the
+ * service has become stale. */
+static enum fastcgi_end wait_for_end(struct server *s, const sigset_t *signals)
 {
     const struct timespec watch = {WATCH_SECONDS, 0};
-    int patience = REPLACED_SECONDS;
+    enum fastcgi_end end = FASTCGI_STUCK;
+    int patience = STALE_SECONDS;
     struct executable x;
-    int sig;
 
     executable_note(&x);
-    do {
-        sig = sigtimedwait(signals, NULL, &watch);
-        if (sig < 0 && executable_replaced(&x)) {
-            patience -= WATCH_SECONDS;
-            if (!is_busy(s) || patience <= 0) {
-                log_write(LOG_INFO, "the executable was replaced; leaving");
-                return;
-            }
+    for (;;) {
+        int sig = sigtimedwait(signals, NULL, &watch);
+
+        if (sig > 0) {
+            log_write(LOG_INFO, "signal %d; leaving", sig);
+            return FASTCGI_LEAVE;
         }
-    } while (sig < 0);
-    log_write(LOG_INFO, "signal %d; leaving", sig);
+        if (end == FASTCGI_STUCK && service_is_stale(s->service))
+            end = FASTCGI_AGAIN;
+        if (executable_replaced(&x))
+            end = FASTCGI_LEAVE;
+        if (end == FASTCGI_STUCK)
+            continue;
+        patience -= WATCH_SECONDS;
+        if (is_busy(s) && patience > 0)
+            continue;
+        log_write(LOG_INFO, end == FASTCGI_LEAVE
+                                ? "the executable was replaced; leaving"
+                                : "the settings have changed; starting anew");
+        return end;
+    }
 }
 
 /* Wait until all threads have left. false if they need longer. */
@@ -211,46 +230,52 @@ static bool await_threads(struct server *s, int seconds)
     return all;
 }
 
-static enum error_code drain(struct server *s, struct error *e)
+/* false if some thread does not end. */
+static bool drain(struct server *s)
 {
     atomic_store(&s->draining, true);
-    store_stop(s->app->store);
+    if (s->service->app.store)
+        store_stop(s->service->app.store);
     if (await_threads(s, DRAIN_SECONDS))
-        return ERR_NONE;
+        return true;
     atomic_store(&s->stop, true);
-    if (await_threads(s, END_SECONDS))
-        return ERR_NONE;
-    return error_set(e, ERR_BUSY, "Leaving while requests still run.");
+    return await_threads(s, END_SECONDS);
 }
 
-static enum error_code prepare(struct server *s, struct error *e)
+static bool prepare(struct server *s)
 {
     const struct timeval look_up = {0, LOOK_UP_MS * 1000L};
     int flags = fcntl(s->listener, F_GETFL);
 
     if (flags < 0 || fcntl(s->listener, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
         setsockopt(s->listener, SOL_SOCKET, SO_RCVTIMEO, &look_up,
-                   sizeof look_up) != 0)
-        return error_errno(e, errno, "Preparing the socket");
+                   sizeof look_up) != 0) {
+        log_write(LOG_ERROR, "preparing the socket: %s", strerror(errno));
+        return false;
+    }
     (void)fcntl(s->listener, F_SETFD, FD_CLOEXEC);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->left, NULL);
     pthread_attr_init(&s->attr);
     pthread_attr_setdetachstate(&s->attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&s->attr, STACK_SIZE);
-    return ERR_NONE;
+    return true;
 }
 
-enum error_code fastcgi_serve(struct app *app, int fd, struct error *e)
+enum fastcgi_end fastcgi_serve(struct service *service, int fd)
 {
-    static struct server s;
+    static struct server s; /* static: a thread that does not end uses it */
+    enum fastcgi_end end;
     sigset_t signals;
 
-    s.app = app;
+    memset(&s, 0, sizeof s);
+    s.service = service;
     s.listener = fd;
-    s.max_threads = (int)config_number(app->config, OPT_MAX_THREADS);
-    if (prepare(&s, e) != ERR_NONE)
-        return e->code;
+    s.max_threads = service->app.store
+                        ? (int)config_number(service->loaded, OPT_MAX_THREADS)
+                        : EXPLAINING_THREADS;
+    if (!prepare(&s))
+        return FASTCGI_STUCK;
     connection_library_init();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -259,6 +284,9 @@ enum error_code fastcgi_serve(struct app *app, int fd, struct error *e)
     sigaddset(&signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     spawn(&s);
-    wait_for_end(&s, &signals);
-    return drain(&s, e);
+    end = wait_for_end(&s, &signals);
+    if (drain(&s))
+        return end;
+    log_write(LOG_ERROR, "leaving while requests still run");
+    return FASTCGI_STUCK;
 }

@@ -11,12 +11,18 @@
 #ifndef SLIPWAY_GATEWAY_FASTCGI_H
 #define SLIPWAY_GATEWAY_FASTCGI_H
 
-#include "routes/app.h"
+#include "gateway/service.h"
 
-/* Serve connections of the listening socket fd until SIGTERM, SIGINT or
- * SIGHUP comes or the executable is replaced; then finish what runs within a
- * few seconds and return. Call from the main thread before any other thread
- * exists. ERR_BUSY if some thread still runs, and so still uses app. */
-enum error_code fastcgi_serve(struct app *app, int fd, struct error *e);
+enum fastcgi_end {
+    FASTCGI_LEAVE, /* a signal came, or the executable was replaced */
+    FASTCGI_AGAIN, /* the service is stale: open it anew and serve on */
+    FASTCGI_STUCK  /* some thread still runs, and so still uses the service;
+                      or the socket cannot be used */
+};
+
+/* Serve connections of the listening socket fd until there is a reason to
+ * stop; then finish what runs within a few seconds and return. Call from the
+ * main thread while no other thread exists. */
+enum fastcgi_end fastcgi_serve(struct service *s, int fd);
 
 #endif

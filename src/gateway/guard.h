@@ -36,10 +36,11 @@ bool guard_admits(struct guard *g, const struct request *req,
  * NULL if path is not below dir. Both are real paths. */
 const char *guard_below(const char *path, const char *dir);
 
+/* From best to worst. */
 enum reach {
-    REACH_BARRED,    /* the web server refuses it */
-    REACH_REACHABLE, /* the web server hands it out */
-    REACH_UNKNOWN    /* none of these */
+    REACH_BARRED,   /* the web server refuses it */
+    REACH_UNKNOWN,  /* no answer, or one that tells nothing */
+    REACH_REACHABLE /* the web server hands it out */
 };
 
 /* What an answer to the request for a file that holds token means. */

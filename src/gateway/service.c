@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "base/log.h"
@@ -21,34 +22,40 @@ static void note_ini(const char *path, struct stat *st)
         memset(st, 0, sizeof *st);
 }
 
-static enum error_code open_parts(struct service *s)
+static bool load(struct service *s)
 {
     s->ini = config_find(s->flag);
     note_ini(s->ini, &s->ini_was);
     s->loaded = config_load(s->ini, &s->why);
-    if (!s->loaded) {
-        log_write(LOG_ERROR, "%s", s->ini ? s->ini : "defaults");
-        return s->why.code;
-    }
-    log_open(STDERR_FILENO,
-             (enum log_level)config_choice(s->loaded, OPT_LOG_LEVEL));
     s->app.config = s->loaded;
+    return s->loaded != NULL;
+}
+
+static bool open_store(struct service *s)
+{
     if (store_open(s->loaded, &s->app.store, &s->why) != ERR_NONE)
-        return s->why.code;
+        return false;
     s->guard = guard_new(s->loaded, s->app.store);
-    return s->guard ? ERR_NONE
-                    : error_set(&s->why, ERR_MEMORY, "No memory to start.");
+    if (s->guard)
+        return true;
+    error_set(&s->why, ERR_MEMORY, "No memory to start.");
+    store_close(s->app.store);
+    s->app.store = NULL;
+    return false;
 }
 
 void service_open(struct service *s, const char *flag)
 {
-    memset(s, 0, sizeof *s);
-    s->flag = flag;
-    if (open_parts(s) == ERR_NONE)
+    *s = (struct service){.flag = flag};
+    if (!load(s)) {
+        log_write(LOG_ERROR, "%s", s->ini ? s->ini : "defaults");
+        log_failure(LOG_ERROR, &s->why);
         return;
-    log_failure(LOG_ERROR, &s->why);
-    store_close(s->app.store);
-    s->app.store = NULL;
+    }
+    log_open(STDERR_FILENO,
+             (enum log_level)config_choice(s->loaded, OPT_LOG_LEVEL));
+    if (!open_store(s))
+        log_failure(LOG_ERROR, &s->why);
 }
 
 void service_close(struct service *s)
@@ -59,8 +66,7 @@ void service_close(struct service *s)
     free(s->ini);
 }
 
-void service_answer(struct service *s, struct request *req,
-                    struct transport *t)
+void service_answer(struct service *s, struct request *req, struct transport *t)
 {
     struct error why;
 
@@ -96,17 +102,16 @@ static bool ini_has_changed(const struct service *s)
     return changed;
 }
 
-/* Try anew whether it can be opened. Silent unless the answer is another one,
- * and only if somebody has asked. */
+/* Try anew whether it can be opened, if somebody has asked since. */
 static bool is_different_now(struct service *s)
 {
-    struct service fresh;
+    struct service fresh = {.flag = s->flag};
     bool different;
 
     if (!atomic_exchange(&s->asked, false))
         return false;
-    service_open(&fresh, s->flag);
-    different = fresh.app.store || fresh.why.code != s->why.code ||
+    different = (load(&fresh) && open_store(&fresh)) ||
+                fresh.why.code != s->why.code ||
                 strcmp(fresh.why.detail, s->why.detail) != 0;
     service_close(&fresh);
     return different;

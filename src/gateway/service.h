@@ -17,14 +17,14 @@
 struct guard;
 
 struct service {
-    struct app app;       /* store NULL: nothing but explanations */
-    struct error why;     /* then the reason */
-    struct guard *guard;  /* NULL without a store */
+    struct app app;        /* store NULL: nothing but explanations */
+    struct error why;      /* then the reason */
+    struct guard *guard;   /* NULL without a store */
     struct config *loaded; /* app.config, to free */
-    const char *flag;     /* of --config, or NULL; the caller's */
-    char *ini;            /* path of the ini file, NULL: defaults */
-    struct stat ini_was;  /* the file when it was read; all 0 if missing */
-    atomic_bool asked;    /* requests came since the last look */
+    const char *flag;      /* of --config, or NULL; the caller's */
+    char *ini;             /* path of the ini file, NULL: defaults */
+    struct stat ini_was;   /* the file when it was read; all 0 if missing */
+    atomic_bool asked;     /* requests came since the last look */
 };
 
 /* Open what the ini file says. The log has a failure in full; without a store

@@ -2,13 +2,15 @@
  * Opening a connection, what SQLite's failures mean, and statements.
  *
  * A connection has one user at a time, so SQLite works without mutexes of its
- * own.
+ * own. synchronous = EXTRA is FULL for a write-ahead log; a rollback journal
+ * that is back after a power cut would undo what was committed.
  */
 #include "store/conn.h"
 
 #include <stdio.h>
 
 #include "base/log.h"
+#include "store/journal.h"
 
 enum {
     BUSY_MS = 10000,   /* how long to wait for another process */
@@ -31,6 +33,14 @@ static enum error_code db_failure(sqlite3 *h, const char *what, struct error *e)
         return error_set(e, ERR_MEMORY, "No memory for the database.");
     case SQLITE_BUSY:
         return error_set(e, ERR_BUSY, "The database is busy.");
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return error_set(
+            e, ERR_DATABASE,
+            "The database cannot be opened for writing: slipway.db "
+            "and its directory must belong to the user that "
+            "slipway runs as.");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return error_set(e, ERR_DATABASE,
@@ -120,13 +130,12 @@ static bool check_identity(struct conn *c)
     return true;
 }
 
-/* Switch the file to a write-ahead log, once in its life. SQLite does not
- * wait for other processes here, so that is done by hand. */
-static bool conn_set_wal(struct conn *c)
+/* Switch the file to another journal. SQLite does not wait for other processes
+ * here, so that is done by hand. */
+static bool conn_switch_journal(struct conn *c, const char *sql)
 {
     for (int tries = BUSY_MS / BUSY_STEP_MS; tries > 0; tries--) {
-        int r = sqlite3_exec(c->handle, "PRAGMA journal_mode = WAL", NULL, NULL,
-                             NULL);
+        int r = sqlite3_exec(c->handle, sql, NULL, NULL, NULL);
 
         if (r == SQLITE_OK)
             return true;
@@ -134,8 +143,38 @@ static bool conn_set_wal(struct conn *c)
             break;
         sqlite3_sleep(BUSY_STEP_MS);
     }
-    conn_failed(c, "switching on its log");
+    conn_failed(c, "switching its journal");
     return false;
+}
+
+/* Give the file the journal that works here, which is once in its life unless
+ * it moves. A file with a log can be opened where memory is not shared by
+ * whoever has it to himself. */
+static bool conn_prepare_file(struct conn *c)
+{
+    struct journal_choice j;
+    bool has_to_go;
+
+    journal_choose(c->path, &j);
+    has_to_go = j.is_wal && j.wanted == JOURNAL_ROLLBACK;
+    if (has_to_go &&
+        !conn_exec(c, "PRAGMA locking_mode = EXCLUSIVE", "locking it"))
+        return false;
+    if (!check_identity(c))
+        return false;
+    if (j.wanted == JOURNAL_ROLLBACK && (j.is_new || j.is_wal))
+        log_write(LOG_WARNING, "the database uses a rollback journal: %s",
+                  j.reason);
+    else if (j.is_new)
+        log_write(LOG_INFO, "the database uses a write-ahead log");
+    if (j.wanted == JOURNAL_WAL)
+        return conn_switch_journal(c, "PRAGMA journal_mode = WAL");
+    if (!conn_switch_journal(c, "PRAGMA journal_mode = DELETE"))
+        return false;
+    return !has_to_go || conn_exec(c,
+                                   "PRAGMA locking_mode = NORMAL; "
+                                   "SELECT count(*) FROM sqlite_schema",
+                                   "unlocking it");
 }
 
 bool conn_open(struct conn *c)
@@ -156,7 +195,7 @@ bool conn_open(struct conn *c)
     sqlite3_extended_result_codes(c->handle, 1);
     sqlite3_busy_timeout(c->handle, BUSY_MS);
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    if (c->writer && !(check_identity(c) && conn_set_wal(c))) {
+    if (c->writer && !conn_prepare_file(c)) {
         c->broken = true;
         return false;
     }
@@ -164,7 +203,7 @@ bool conn_open(struct conn *c)
                    "PRAGMA synchronous = %s; PRAGMA foreign_keys = ON;"
                    "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;"
                    "PRAGMA wal_autocheckpoint = %d;",
-                   c->power ? "FULL" : "NORMAL", (int)WAL_PAGES);
+                   c->power ? "EXTRA" : "NORMAL", (int)WAL_PAGES);
     c->broken = !conn_exec(c, sql, "opening it");
     return !c->broken;
 }

@@ -1,33 +1,19 @@
 /*
- * Resumable sessions: made, taken up again, taken over, let go of, ended.
+ * Resumable sessions: made, taken up again, let go of, ended.
  *
  * The rule of resuming: the row's received and digest_state are written in
  * one commit, after the bytes were synced. So the file is never shorter than
  * received; a shorter one is damage and is refused, never repaired. What is
  * behind received was not acknowledged, and is cut off.
- *
- * The rule of taking over: who wants a session that is held counts up claim
- * in its row and waits for the lock; the holder looks at the row at least
- * every UPLOAD_CHECK_MS and lets go. Whoever has the lock owns the session,
- * reads the row again behind it, and takes the claim it finds for its own, so
- * only a later one disturbs it. Who waits and finds that claim was counted up
- * by somebody else gives up.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "store/upload_internal.h"
-
-enum {
-    STEP_MS = 5,      /* between two tries to get the lock */
-    RECLAIM_MS = 300, /* a third one may have got it before us: ask again */
-    STATE_MAX = 16    /* bytes of a state's name */
-};
 
 static enum error_code describe_new(struct upload *u,
                                     const struct resumable_spec *r,
@@ -88,144 +74,6 @@ enum error_code session_create_final(struct upload *u,
     enum error_code code = describe_new(u, r, total, e);
 
     return code == ERR_NONE ? store_new(u, r, total, e) : code;
-}
-
-/* Why a session in this state cannot go on; ERR_NONE if it can. */
-static enum error_code refuse_state(const char *state, struct error *e)
-{
-    if (strcmp(state, "receiving") == 0 || strcmp(state, "publishing") == 0)
-        return ERR_NONE;
-    if (strcmp(state, "stored") == 0)
-        return error_set(e, ERR_COMPLETED, "The upload is stored already.");
-    return error_set(e, ERR_GONE, "The upload is over: %s.", state);
-}
-
-/* Ask the holder to let go; *claim is the row's count after that. */
-static enum error_code make_claim(struct upload *u, int64_t *claim,
-                                  struct error *e)
-{
-    struct conn *c = db_write(u->store->db, e);
-    struct stmt *q;
-
-    if (!c)
-        return e->code;
-    q = db_statement(c, SQL_UPLOAD_CLAIM);
-    stmt_text(q, ":id", u->id);
-    while (stmt_step(q))
-        *claim = stmt_get_int(q, 0);
-    return db_end(c, true, e);
-}
-
-/* One try to get the home of u. *again if it is held, or if the row has to be
- * looked at again. */
-static enum error_code try_lock(struct upload *u, bool *again, struct error *e)
-{
-    const char *state = "";
-    enum error_code code;
-
-    *again = true;
-    u->home_dir = disk_open_dir(u->store->incoming, u->home, e);
-    if (u->home_dir < 0)
-        return e->sys == ENOENT ? ERR_NONE : e->code;
-    if (!disk_try_lock(u->home_dir)) {
-        session_close(u);
-        return ERR_NONE;
-    }
-    code = session_read(u, &state, e);
-    if (code == ERR_NONE)
-        code = refuse_state(state, e);
-    *again = code == ERR_NONE && strcmp(state, "publishing") == 0;
-    if (code != ERR_NONE || *again)
-        session_close(u);
-    return *again ? recover_home(u->store, u->home, e) : code;
-}
-
-static void wait_step(void)
-{
-    const struct timespec step = {0, STEP_MS * 1000000L};
-
-    nanosleep(&step, NULL);
-}
-
-/* A waiting request's claims. */
-struct wait {
-    int64_t until;      /* monotonic ms at which it gives up */
-    int64_t claimed_at; /* monotonic ms of its last claim, 0 before */
-    int64_t claim;      /* the row's count after it */
-};
-
-/* The session is held: claim it, or see that somebody else did. */
-static enum error_code wait_turn(struct upload *u, struct wait *w,
-                                 int64_t claim, struct error *e)
-{
-    int64_t now = clock_monotonic_ms();
-    enum error_code code = ERR_NONE;
-
-    if ((w->claimed_at && claim != w->claim) || now >= w->until)
-        return error_set(e, ERR_BUSY, "Another request sends this upload.");
-    if (!w->claimed_at || now - w->claimed_at >= RECLAIM_MS) {
-        w->claimed_at = now;
-        code = make_claim(u, &w->claim, e);
-    }
-    wait_step();
-    return code;
-}
-
-/* What the row says now of a session that is waited for. */
-struct now {
-    char state[STATE_MAX]; /* "expired" also if only the time says so */
-    int64_t claim;         /* */
-};
-
-static enum error_code read_now(struct store *s, const char *id,
-                                struct now *now, struct error *e)
-{
-    struct conn *c = db_read(s->db, e);
-    enum error_code code;
-    struct stmt *q;
-    bool found;
-
-    memset(now, 0, sizeof *now);
-    if (!c)
-        return e->code;
-    q = db_statement(c, SQL_UPLOAD_STATE);
-    stmt_text(q, ":id", id);
-    found = stmt_step(q);
-    if (found) {
-        bool expired = strcmp(stmt_get_text(q, 0), "receiving") == 0 &&
-                       stmt_get_int(q, 2) &&
-                       session_has_expired(s, stmt_get_int(q, 3));
-
-        strncpy(now->state, expired ? "expired" : stmt_get_text(q, 0),
-                sizeof now->state - 1);
-        now->claim = stmt_get_int(q, 1);
-    }
-    code = db_end(c, true, e);
-    if (code == ERR_NONE && !found)
-        code = error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
-    return code;
-}
-
-/* Get the home of the session u, which was read before; with evict its holder
- * is made to let go. While waiting only the row's state is read. */
-static enum error_code take_home(struct upload *u, bool evict, struct error *e)
-{
-    struct wait w = {.until = clock_monotonic_ms() + (evict ? TAKEOVER_MS : 0)};
-    enum error_code code = ERR_NONE;
-    struct now now;
-    bool again = true;
-
-    while (again && code == ERR_NONE) {
-        code = try_lock(u, &again, e);
-        if (code != ERR_NONE || !again)
-            break;
-        code = read_now(u->store, u->id, &now, e);
-        if (code == ERR_NONE)
-            code = refuse_state(now.state, e);
-        if (code == ERR_NONE)
-            code = wait_turn(u, &w, now.claim, e);
-    }
-    return code;
 }
 
 /* Open the file at the last acknowledged byte. One that was given a name may
@@ -290,9 +138,9 @@ enum error_code session_take_up(struct store *s, struct arena *a,
 
     *out = NULL;
     if (code == ERR_NONE)
-        code = refuse_state(state, e);
+        code = session_refuse(state, e);
     if (code == ERR_NONE)
-        code = take_home(u, evict, e);
+        code = session_take_home(u, evict, e);
     if (code == ERR_NONE)
         code = reopen_file(u, e);
     if (code != ERR_NONE) {
@@ -334,9 +182,9 @@ enum error_code upload_settle(struct store *s, struct arena *a, const char *id,
     enum error_code code = u ? session_read(u, &state, e) : e->code;
 
     if (code == ERR_NONE)
-        code = refuse_state(state, e);
+        code = session_refuse(state, e);
     if (code == ERR_NONE && !u->parts)
-        code = take_home(u, true, e);
+        code = session_take_home(u, true, e);
     else if (code == ERR_NONE && strcmp(state, "publishing") == 0)
         code = recover_home(s, u->home, e);
     if (u)
@@ -495,17 +343,17 @@ enum error_code upload_terminate(struct store *s, const char *id,
                                  struct error *e)
 {
     enum error_code code;
-    struct now now;
+    struct session_now now;
 
     if (!id_is_upload(id))
         return error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
-    code = read_now(s, id, &now, e);
+    code = session_read_now(s, id, &now, e);
     if (code == ERR_NONE && (strcmp(now.state, "receiving") == 0 ||
                              strcmp(now.state, "publishing") == 0)) {
         code = upload_cancel(s, id, e);
         if (code != ERR_FINISHED)
             return code;
-        code = read_now(s, id, &now, e);
+        code = session_read_now(s, id, &now, e);
     }
     if (code == ERR_NOT_FOUND)
         return delete_without_row(s, id, e);

@@ -2,9 +2,11 @@
  * Opening and closing the store. The only place that looks at configured
  * paths; afterwards everything is relative to open directories.
  */
+#define _GNU_SOURCE
 #include "store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,21 +17,56 @@
 
 enum { PATH_MAX_BYTES = 4096, PRIVATE_DIR_MODE = 0700 };
 
+/* For the owner: what is wrong with a directory, and what to do. The path
+ * goes to the log. */
+static int bad_directory(const char *what, const char *path, int sys,
+                         struct error *e)
+{
+    log_write(LOG_ERROR, "%s = %s", what, path);
+    error_set(e, ERR_CONFIG,
+              "The directory of %s cannot be used: %s. The user that slipway "
+              "runs as must be able to make it or, if it is there, to write "
+              "into it.",
+              what, strerror(sys));
+    e->sys = sys;
+    return -1;
+}
+
 static int open_root(const char *what, const char *path, mode_t mode,
                      char **real, struct error *e)
 {
     int dir = disk_open_root(path, mode, e);
 
-    if (dir < 0) {
-        log_write(LOG_ERROR, "%s = %s cannot be opened", what, path);
-        return -1;
-    }
+    if (dir < 0)
+        return bad_directory(what, path, e->sys, e);
     *real = realpath(path, NULL);
-    if (*real)
+    if (*real && faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) == 0)
         return dir;
-    error_errno(e, errno, "Resolving a directory");
+    bad_directory(what, path, errno, e);
     close(dir);
     return -1;
+}
+
+/* Should the directory be within reach of an Apache: it is to bar it. The
+ * owner's own file is left alone. */
+static void bar_data(const struct store *s)
+{
+    static const char rule[] =
+        "# Made by slipway: nothing in here is for the web.\n"
+        "<IfModule mod_authz_core.c>\n    Require all denied\n</IfModule>\n"
+        "<IfModule !mod_authz_core.c>\n    Deny from all\n</IfModule>\n";
+    struct error e;
+    int fd = disk_create(s->data, ".htaccess", PUBLIC_FILE_MODE, &e);
+
+    if (fd < 0 && e.sys == EEXIST)
+        return;
+    if (fd < 0 || disk_write(fd, rule, sizeof rule - 1, 0, &e) != ERR_NONE) {
+        log_failure(LOG_WARNING, &e);
+        if (fd >= 0)
+            (void)unlinkat(s->data, ".htaccess", 0);
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 /* Is path the directory dir, or below it? Both are real paths. */
@@ -58,13 +95,12 @@ static enum error_code check_roots(const struct store *s, struct error *e)
 
 static enum error_code open_directories(struct store *s, struct error *e)
 {
-    int data = open_root("[storage] data", config_text(s->config, OPT_DATA),
-                         PRIVATE_DIR_MODE, &s->data_path, e);
-
-    if (data < 0)
+    s->data = open_root("[storage] data", config_text(s->config, OPT_DATA),
+                        PRIVATE_DIR_MODE, &s->data_path, e);
+    if (s->data < 0)
         return e->code;
-    s->incoming = disk_make_dir(data, "incoming", PRIVATE_DIR_MODE, true, e);
-    close(data);
+    bar_data(s);
+    s->incoming = disk_make_dir(s->data, "incoming", PRIVATE_DIR_MODE, true, e);
     if (s->incoming < 0)
         return e->code;
     s->uploads.dir = open_root("[uploads] directory", s->uploads.path,
@@ -92,7 +128,7 @@ enum error_code store_open(const struct config *c, struct store **out,
     if (!s)
         return error_set(e, ERR_MEMORY, "No memory for the store.");
     s->config = c;
-    s->incoming = s->uploads.dir = -1;
+    s->data = s->incoming = s->uploads.dir = -1;
     s->power = config_choice(c, OPT_DURABILITY) == 0;
     s->uploads.name = "uploads";
     s->uploads.path = config_text(c, OPT_UPLOADS_DIR);
@@ -118,12 +154,15 @@ void store_close(struct store *s)
     if (!s)
         return;
     db_close(s->db);
+    if (s->data >= 0)
+        close(s->data);
     if (s->incoming >= 0)
         close(s->incoming);
     if (s->uploads.dir >= 0)
         close(s->uploads.dir);
     free(s->data_path);
     free(s->uploads.real_path);
+    free(s->found_url);
     free(s);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The inside of an upload session, shared by upload.c, session.c, resume.c,
- * concat.c and publish.c.
+ * The inside of an upload session, shared by upload.c, session.c, takeover.c,
+ * resume.c, concat.c and publish.c.
  */
 #ifndef SLIPWAY_STORE_UPLOAD_INTERNAL_H
 #define SLIPWAY_STORE_UPLOAD_INTERNAL_H
@@ -88,6 +88,26 @@ enum error_code session_check_least(const struct upload *u, uint64_t size,
                                     const char *name, struct error *e);
 enum error_code session_check_type(const struct upload *u, const struct file *f,
                                    struct error *e);
+
+/* What the row of a session says now. */
+enum { STATE_MAX = 16 };
+struct session_now {
+    char state[STATE_MAX]; /* "expired" also if only the time says so */
+    int64_t claim;         /* requests that wanted it while it was held */
+};
+
+/* ERR_NOT_FOUND. */
+enum error_code session_read_now(struct store *s, const char *id,
+                                 struct session_now *now, struct error *e);
+
+/* Why a session in this state cannot go on: ERR_COMPLETED, ERR_GONE, or
+ * ERR_NONE if it can. */
+enum error_code session_refuse(const char *state, struct error *e);
+
+/* Get and lock the home of u, whose row was read, and read the row again;
+ * with evict its holder is made to let go, else ERR_BUSY at once. */
+enum error_code session_take_home(struct upload *u, bool evict,
+                                  struct error *e);
 
 /* upload_resume for final sessions too; without evict it gives ERR_BUSY at
  * once if the session is held. */
