@@ -251,3 +251,7 @@ SELECT until FROM lease WHERE name = :name;
 -- name: lease_take
 UPDATE lease SET until = :until
 WHERE name = :name AND (until <= :now OR until > :until);
+
+-- name: lease_put
+INSERT INTO lease (name, until) VALUES (:name, :until)
+ON CONFLICT (name) DO UPDATE SET until = excluded.until;

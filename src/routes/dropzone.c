@@ -37,6 +37,7 @@ struct chunk {
     bool had_file;              /* the chunk's file part has come */
     bool is_done;               /* an earlier try brought all of it */
     const char *name;           /* of the file, in the arena */
+    struct upload *watched;     /* the session that is being received */
 };
 
 static enum error_code bad(struct error *e, const char *what)
@@ -156,8 +157,11 @@ static enum error_code on_file_begin(void *ctx, const char *name,
     struct chunk *c = ctx;
     enum error_code code;
 
-    if (!*c->uuid)
-        return form_file_begin(&c->plain, name, type, e);
+    if (!*c->uuid) {
+        code = form_file_begin(&c->plain, name, type, e);
+        c->watched = c->plain.upload;
+        return code;
+    }
     if (c->had_file)
         return error_set(e, ERR_BAD_REQUEST,
                          "A chunk must be the only file of its form.");
@@ -166,7 +170,10 @@ static enum error_code on_file_begin(void *ctx, const char *name,
     code = check_numbers(c, e);
     if (code == ERR_NONE)
         code = check_file(c, name, e);
-    return code == ERR_NONE ? open_chunk(c, e) : code;
+    if (code == ERR_NONE)
+        code = open_chunk(c, e);
+    c->watched = c->t.upload;
+    return code;
 }
 
 static enum error_code on_file_data(void *ctx, const void *data, size_t len,
@@ -251,7 +258,7 @@ static enum error_code end_chunk(struct chunk *c, const char *metadata,
     c->t.upload = NULL;
     if (u)
         code = upload_suspend(u, e);
-    if (code == ERR_NONE)
+    if (code == ERR_NONE || code == ERR_COMPLETED)
         code = join(c, metadata, &id, e);
     return code == ERR_NONE ? answer_chunk(c, id, res, e) : code;
 }
@@ -268,16 +275,22 @@ static enum error_code end_plain(struct chunk *c, const char *metadata,
     return code;
 }
 
+/* ERR_COMPLETED: while this chunk came once more, another request has put the
+ * file together. */
 static enum error_code receive(struct chunk *c, struct response *res,
                                struct error *e)
 {
     static const struct form_events events = {on_field, on_file_begin,
                                               on_file_data, on_file_end};
-    struct upload *const *watched = &c->plain.upload;
-    const char *metadata;
+    const char *metadata = "{}";
     enum error_code code = form_read(c->plain.app, c->plain.req, &events, c,
-                                     watched, &metadata, e);
+                                     &c->watched, &metadata, e);
 
+    if (code == ERR_COMPLETED && c->t.upload) {
+        upload_abandon(c->t.upload);
+        c->t.upload = NULL;
+        code = ERR_NONE;
+    }
     if (code == ERR_NONE)
         code = *c->uuid ? end_chunk(c, metadata, res, e)
                         : end_plain(c, metadata, res, e);

@@ -77,6 +77,35 @@ enum error_code session_insert(struct upload *u, struct error *e)
                                  "An upload with this id exists already.");
 }
 
+/* What has become of a session that this request held. */
+static enum error_code refuse_lost(const char *state, struct error *e)
+{
+    if (strcmp(state, "stored") == 0)
+        return error_set(e, ERR_COMPLETED, "The upload is stored already.");
+    return error_set(e, ERR_CANCELLED, "The upload was cancelled.");
+}
+
+enum error_code session_check_row(struct upload *u, struct error *e)
+{
+    struct conn *c = db_read(u->store->db, e);
+    enum error_code code = ERR_NONE, ended;
+    const char *state;
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_UPLOAD_STATE);
+    stmt_text(q, ":id", u->id);
+    state = stmt_step(q) ? stmt_get_text(q, 0) : "";
+    if (strcmp(state, "receiving") != 0)
+        code = refuse_lost(state, e);
+    else if (stmt_get_int(q, 1) != u->claim)
+        code = error_set(e, ERR_BUSY,
+                         "A newer request goes on with this upload.");
+    ended = db_end(c, true, code == ERR_NONE ? e : NULL);
+    return code == ERR_NONE ? ended : code;
+}
+
 enum error_code session_acknowledge(struct upload *u, struct error *e)
 {
     unsigned char midstate[DIGEST_STATE_SIZE];
@@ -114,8 +143,10 @@ enum error_code session_acknowledge(struct upload *u, struct error *e)
     code = db_end(c, true, e);
     if (code != ERR_NONE)
         return code;
-    if (!alive)
-        return error_set(e, ERR_CANCELLED, "The upload was cancelled.");
+    if (!alive) {
+        code = session_check_row(u, e);
+        return code == ERR_NONE ? refuse_lost("", e) : code;
+    }
     u->shown = u->received;
     return ERR_NONE;
 }

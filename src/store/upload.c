@@ -500,30 +500,6 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
     return code;
 }
 
-/* Is the session still this request's? */
-static enum error_code check_row(struct upload *u, struct error *e)
-{
-    struct conn *c = db_read(u->store->db, e);
-    bool alive, claimed;
-    struct stmt *q;
-    enum error_code code;
-
-    if (!c)
-        return e->code;
-    q = db_statement(c, SQL_UPLOAD_STATE);
-    stmt_text(q, ":id", u->id);
-    alive = stmt_step(q) && strcmp(stmt_get_text(q, 0), "receiving") == 0;
-    claimed = alive && stmt_get_int(q, 1) != u->claim;
-    code = db_end(c, true, e);
-    if (code == ERR_NONE && !alive)
-        code = error_set(e, ERR_CANCELLED, "The upload was cancelled.");
-    else if (code == ERR_NONE && claimed)
-        code = error_set(e, ERR_BUSY,
-                         "A newer request goes on with this "
-                         "upload.");
-    return code;
-}
-
 /* Time for a checkpoint, or to show progress? A session of several requests
  * must not fall back far, however fast the bytes come. */
 static bool is_due(const struct upload *u, int64_t now)
@@ -542,7 +518,7 @@ enum error_code upload_check(struct upload *u, struct error *e)
         return ERR_NONE;
     if (now - u->checked_at >= UPLOAD_CHECK_MS / 2) {
         u->checked_at = now;
-        code = check_row(u, e);
+        code = session_check_row(u, e);
     }
     if (code == ERR_NONE && is_due(u, now)) {
         u->shown_at = now;

@@ -62,6 +62,10 @@ enum error_code session_read(struct upload *u, const char **state,
  * the session. */
 enum error_code session_acknowledge(struct upload *u, struct error *e);
 
+/* Is the session still this request's? ERR_CANCELLED, ERR_BUSY if a newer one
+ * claims it, ERR_COMPLETED if it was used up as a part. */
+enum error_code session_check_row(struct upload *u, struct error *e);
+
 /* Keep the session from expiring, without acknowledging anything. */
 enum error_code session_touch(struct upload *u, struct error *e);
 
