@@ -27,9 +27,9 @@ void wrong_add(struct buf *wrong, const char *fmt, ...)
     buf_printf(wrong, "%s%s", wrong->len > 0 ? "; " : "", text);
 }
 
-static const char *header(const struct answer *a, const char *name)
+static const char *header(const json_t *headers, const char *name)
 {
-    return json_string_value(json_object_get(a->headers, name));
+    return json_string_value(json_object_get(headers, name));
 }
 
 static bool token(const char *s, size_t len)
@@ -90,8 +90,8 @@ static void parse_head(struct answer *a, const char *head, const char *end,
 static void check_framing(const struct answer *a, const char *method,
                           struct buf *wrong)
 {
-    const char *length = header(a, "content-length");
-    const char *type = header(a, "content-type");
+    const char *length = header(a->headers, "content-length");
+    const char *type = header(a->headers, "content-type");
     bool bodiless = (method && strcmp(method, "HEAD") == 0) || a->status == 304;
     uint64_t n;
 
@@ -104,28 +104,47 @@ static void check_framing(const struct answer *a, const char *method,
         wrong_add(wrong, "Content-Length %s for %zu bytes", length,
                   a->body_len);
     if (type && strstr(type, "json") && a->body_len > 0 && !a->json &&
-        !header(a, "content-disposition"))
+        !header(a->headers, "content-disposition"))
         wrong_add(wrong, "the body is not JSON");
+}
+
+/* One head, into status and headers. What follows it, or NULL if it is not
+ * whole. */
+static const char *take_head(struct answer *a, const char *head,
+                             struct buf *wrong)
+{
+    const char *end = strstr(head, "\r\n\r\n");
+    const char *status;
+
+    if (!end)
+        return NULL;
+    json_decref(a->headers);
+    a->headers = json_object();
+    parse_head(a, head, end + 2, wrong);
+    status = header(a->headers, "status");
+    a->status = status ? (int)strtol(status, NULL, 10) : 0;
+    return end + 4;
 }
 
 void answer_parse(struct answer *a, const struct buf *raw, const char *method,
                   struct buf *wrong)
 {
-    const char *head = buf_text(raw);
-    const char *end = strstr(head, "\r\n\r\n");
-    const char *status;
+    const char *text = buf_text(raw);
 
-    *a = (struct answer){.headers = json_object(), .body = ""};
-    if (!end || buf_failed(raw)) {
+    *a = (struct answer){.interim = json_array(), .body = ""};
+    a->body = take_head(a, text, wrong);
+    while (a->body && a->status / 100 == 1) {
+        json_array_append_new(
+            a->interim,
+            json_pack("{sisO}", "status", a->status, "headers", a->headers));
+        a->body = take_head(a, a->body, wrong);
+    }
+    if (!a->body || buf_failed(raw)) {
         wrong_add(wrong, "the answer has no whole head");
+        a->body = "";
         return;
     }
-    parse_head(a, head, end + 2, wrong);
-    status = header(a, "status");
-    if (status)
-        a->status = (int)strtol(status, NULL, 10);
-    a->body = end + 4;
-    a->body_len = raw->len - (size_t)(a->body - head);
+    a->body_len = raw->len - (size_t)(a->body - text);
     a->json = json_loadb(a->body, a->body_len,
                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     check_framing(a, method, wrong);
@@ -134,6 +153,7 @@ void answer_parse(struct answer *a, const struct buf *raw, const char *method,
 void answer_free(struct answer *a)
 {
     json_decref(a->headers);
+    json_decref(a->interim);
     json_decref(a->json);
 }
 
@@ -151,6 +171,8 @@ const char *answer_pick(const struct answer *a, struct arena *arena,
     const char *name = "header:";
     const json_t *value;
 
+    if (strcmp(from, "body") == 0)
+        return arena_strndup(arena, a->body, a->body_len);
     if (text_starts_ci(from, name))
         value = json_object_get(a->headers, from + strlen(name));
     else
@@ -184,11 +206,11 @@ bool status_wanted(const json_t *wanted, int status)
     return json_integer_value(wanted) == status;
 }
 
-static void check_header(const struct answer *a, const char *name,
+static void check_header(const json_t *headers, const char *name,
                          const json_t *wanted, const json_t *captured,
                          struct arena *arena, struct buf *wrong)
 {
-    const char *found = header(a, name);
+    const char *found = header(headers, name);
     const json_t *pattern = json_object_get(wanted, "match");
 
     if (json_is_null(wanted)) {
@@ -263,7 +285,7 @@ static void check_problem(const struct answer *a, const json_t *slugs,
                           struct buf *wrong)
 {
     static const char *const texts[] = {"title", "detail", "request_id"};
-    const char *type = header(a, "content-type");
+    const char *type = header(a->headers, "content-type");
     const char *slug = answer_slug(a);
     bool named = json_is_string(slugs) &&
                  strcmp(json_string_value(slugs), slug) == 0;
@@ -308,6 +330,31 @@ static void check_parts(const struct answer *a, const json_t *parts,
     }
 }
 
+/* The interim answers: as many as wanted, each with its status and fields. */
+static void check_interim(const struct answer *a, const json_t *wanted,
+                          const json_t *captured, struct arena *arena,
+                          struct buf *wrong)
+{
+    size_t count = json_array_size(a->interim), i;
+    const char *name;
+    json_t *one, *value;
+
+    if (count != json_array_size(wanted))
+        wrong_add(wrong, "%zu interim answers, wanted %zu", count,
+                  json_array_size(wanted));
+    json_array_foreach(wanted, i, one)
+    {
+        const json_t *found = json_array_get(a->interim, i);
+
+        if (!json_equal(json_object_get(found, "status"),
+                        json_object_get(one, "status")))
+            wrong_add(wrong, "interim answer %zu has another status", i);
+        json_object_foreach(json_object_get(one, "headers"), name, value)
+            check_header(json_object_get(found, "headers"), name, value,
+                         captured, arena, wrong);
+    }
+}
+
 void answer_check(const struct answer *a, json_t *expect,
                   const json_t *captured, struct arena *arena,
                   struct buf *wrong)
@@ -322,8 +369,10 @@ void answer_check(const struct answer *a, json_t *expect,
         wrong_add(wrong, "status %d, wanted %s", a->status, want ? want : "?");
         free(want);
     }
+    check_interim(a, json_object_get(expect, "interim"), captured, arena,
+                  wrong);
     json_object_foreach(json_object_get(expect, "headers"), name, value)
-        check_header(a, name, value, captured, arena, wrong);
+        check_header(a->headers, name, value, captured, arena, wrong);
     wanted = json_object_get(expect, "problem");
     if (wanted)
         check_problem(a, wanted, wrong);
@@ -331,7 +380,7 @@ void answer_check(const struct answer *a, json_t *expect,
         check_member(a, name, value, captured, arena, wrong);
     wanted = json_object_get(expect, "body");
     if (wanted) {
-        struct bytes body = spell(arena, wanted);
+        struct bytes body = spell_filled(arena, wanted, captured);
 
         if (!body.data || body.len != a->body_len ||
             memcmp(body.data, a->body, body.len) != 0)

@@ -15,15 +15,17 @@ struct answer {
     int status;       /* of the Status field; 0 if there was none */
     json_t *headers;  /* values by name in lower case, fields of one name
                          joined by ", "; not always UTF-8 */
+    json_t *interim;  /* status and headers of each 1xx that came first */
     json_t *json;     /* what the body holds, NULL if it is not JSON */
     const char *body; /* lent by the raw answer */
     size_t body_len;  /* bytes */
 };
 
-/* Take a CGI response (RFC 3875 section 6) apart. Whatever the case, it is
- * wrong if the head is malformed or holds control bytes, if Content-Length is
- * not the length of the body, or if a body that calls itself JSON is none.
- * raw must outlive a, and answer_free frees the rest. */
+/* Take a CGI response (RFC 3875 section 6) apart, with the interim ones before
+ * it, which are heads only. Whatever the case, it is wrong if a head is
+ * malformed or holds control bytes, if Content-Length is not the length of the
+ * body, or if a body that calls itself JSON is none. raw must outlive a, and
+ * answer_free frees the rest. */
 void answer_parse(struct answer *a, const struct buf *raw, const char *method,
                   struct buf *wrong);
 void answer_free(struct answer *a);
@@ -31,8 +33,9 @@ void answer_free(struct answer *a);
 /* The last part of the problem type; "" if it is no problem document. */
 const char *answer_slug(const struct answer *a);
 
-/* What a `capture` entry names: a member of the JSON or, after "header:", a
- * header field. NULL where there is none. The result lives in arena. */
+/* What a `capture` entry names: a member of the JSON, "body" for all of it or,
+ * after "header:", a header field. NULL where there is none. The result lives
+ * in arena. */
 const char *answer_pick(const struct answer *a, struct arena *arena,
                         const char *from);
 

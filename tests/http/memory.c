@@ -7,12 +7,12 @@
  * Prints one line for each case that fails and `N passed, N failed` at last;
  * the status is 1 if any failed.
  *
- * What is repeated: a case whose request has a body is done three times, with
- * its set-up: the body in one piece, in pieces of one byte (bodies up to 64
- * KiB) and in pieces of 7 bytes. Each repetition has a store of its own, so
- * the ids it chooses are free again. Everything expected must come every
- * time; status and problem must be those of the first time, also where the
- * case leaves a choice.
+ * What is repeated: a case that has a body in its request, or in one of those
+ * that follow, is done three times, with its set-up: bodies in one piece, in
+ * pieces of one byte (if none is longer than 64 KiB) and in pieces of 7 bytes.
+ * Each repetition has a store of its own, so the ids it chooses are free
+ * again. Everything expected must come every time; status and problem must be
+ * those of the first time, also where the case leaves a choice.
  *
  * Beyond what the cases say, no answer may name the directory of the store in
  * its body, no log line may hold control bytes, and at the end each database
@@ -44,6 +44,7 @@ enum {
 };
 
 static const size_t pieces[] = {0, 1, 7};
+static const char script_name[] = "/slipway";
 
 static char current[256]; /* the case being run, for a crash */
 
@@ -63,7 +64,7 @@ struct scene {
     struct buf *wrong;         /* */
 };
 
-/* How it ended; what must not depend on the pieces. */
+/* How its last request ended; what must not depend on the pieces. */
 struct outcome {
     int status;    /* */
     char slug[64]; /* */
@@ -137,18 +138,31 @@ static int hex_value(char c)
     return found ? (int)(found - digits) : -1;
 }
 
+/* The path of a request from where slipway is mounted, with its query. NULL
+ * if it does not lead there. */
+static const char *mounted_path(const struct scene *s, const json_t *request)
+{
+    const char *path = variable_text(s, json_object_get(request, "path"));
+    size_t base = strlen(script_name);
+
+    if (!path || !json_object_get(request, "absolute"))
+        return path;
+    if (strncmp(path, script_name, base) == 0 && path[base] == '/')
+        return path + base;
+    wrong_add(s->wrong, "%s does not lead to slipway", path);
+    return NULL;
+}
+
 /* PATH_INFO and QUERY_STRING from the path of a request. */
 static bool set_path(const struct scene *s, struct cgi *c,
                      const json_t *request)
 {
-    const char *path = variable_text(s, json_object_get(request, "path"));
+    const char *path = mounted_path(s, request);
     const char *query = path ? strchr(path, '?') : NULL;
     char *info, *out;
 
-    if (!path || json_object_get(request, "absolute")) {
-        wrong_add(s->wrong, "no path that counts from slipway");
+    if (!path)
         return false;
-    }
     info = query ? arena_strndup(s->arena, path, (size_t)(query - path))
                  : arena_strdup(s->arena, path);
     if (!info)
@@ -198,7 +212,7 @@ static bool set_variables(const struct scene *s, struct cgi *c, json_t *request,
 
     ok = set(c, "GATEWAY_INTERFACE", "CGI/1.1") &&
          set(c, "SERVER_PROTOCOL", "HTTP/1.1") &&
-         set(c, "SCRIPT_NAME", "/slipway") &&
+         set(c, "SCRIPT_NAME", script_name) &&
          set(c, "REQUEST_METHOD", method ? method : "GET") &&
          set_path(s, c, request) && set_length(s, c, request, body_len);
     json_array_foreach(json_object_get(request, "headers"), i, value)
@@ -216,7 +230,8 @@ static bool set_variables(const struct scene *s, struct cgi *c, json_t *request,
  * that reading past its end is found. */
 static bool serve(const struct scene *s, json_t *request, struct buf *raw)
 {
-    struct bytes body = spell(s->arena, json_object_get(request, "body"));
+    struct bytes body = spell_filled(s->arena, json_object_get(request, "body"),
+                                     s->captured);
     const json_t *cut = json_object_get(request, "cut");
     size_t len = cut ? (size_t)json_integer_value(cut) : body.len;
     struct cgi c = {.count = 0};
@@ -319,40 +334,66 @@ static void check_traces(const struct scene *s, const json_t *expect,
         wrong_add(s->wrong, "cannot tell what was left behind");
     check_count(s, expect, "files", refused, now.files - before.files);
     check_count(s, expect, "rows", refused, now.rows - before.rows);
-    check_count(s, expect, "incoming", true, now.incoming);
+    check_count(s, expect, "incoming", true, now.incoming - before.incoming);
 }
 
-static void perform(const struct scene *s, json_t *entry, struct outcome *out)
+/* What came and what it left behind. */
+static void check_step(const struct scene *s, json_t *step,
+                       const struct answer *a, struct traces before)
 {
-    json_t *request = json_object_get(entry, "request");
-    json_t *expect = json_object_get(entry, "expect");
-    struct traces before;
+    json_t *expect = json_object_get(step, "expect");
+    size_t at = s->wrong->len;
+
+    answer_check(a, expect, s->captured, s->arena, s->wrong);
+    if (service_named_in(s->services, a->body, a->body_len))
+        wrong_add(s->wrong, "the body names the store's directory");
+    check_traces(s, expect, before);
+    service_check_log(s->services, s->wrong);
+    capture(s, a, json_object_get(json_object_get(step, "request"), "capture"));
+    if (s->wrong->len > at)
+        wrong_add(s->wrong, "the answer: %d %.*s", a->status, SHOWN_MAX,
+                  a->body);
+}
+
+/* One request and what it expects: a case, or a member of its "then". */
+static void perform_step(const struct scene *s, json_t *step,
+                         struct outcome *out)
+{
+    json_t *request = json_object_get(step, "request");
+    struct traces before = service_traces(s->service);
     struct answer a;
     struct buf raw;
 
-    if (!prepare(s, json_object_get(entry, "setup")))
-        return;
-    before = service_traces(s->service);
     buf_init(&raw, ANSWER_MAX);
     if (serve(s, request, &raw)) {
-        size_t at = s->wrong->len;
-
         answer_parse(&a, &raw,
                      json_string_value(json_object_get(request, "method")),
                      s->wrong);
-        answer_check(&a, expect, s->captured, s->arena, s->wrong);
-        if (service_named_in(s->services, a.body, a.body_len))
-            wrong_add(s->wrong, "the body names the store's directory");
-        check_traces(s, expect, before);
-        service_check_log(s->services, s->wrong);
-        if (s->wrong->len > at)
-            wrong_add(s->wrong, "the answer: %d %.*s", a.status, SHOWN_MAX,
-                      a.body);
+        check_step(s, step, &a, before);
         out->status = a.status;
         (void)snprintf(out->slug, sizeof out->slug, "%s", answer_slug(&a));
         answer_free(&a);
     }
     buf_free(&raw);
+}
+
+static void perform(const struct scene *s, json_t *entry, struct outcome *out)
+{
+    size_t at = s->wrong->len;
+    json_t *step;
+    size_t i;
+
+    if (!prepare(s, json_object_get(entry, "setup")))
+        return;
+    perform_step(s, entry, out);
+    json_array_foreach(json_object_get(entry, "then"), i, step)
+    {
+        if (s->wrong->len > at)
+            return;
+        perform_step(s, step, out);
+        if (s->wrong->len > at)
+            wrong_add(s->wrong, "in request %zu of then", i + 1);
+    }
 }
 
 static void run_pieces(struct run *r, json_t *entry, size_t piece,
@@ -372,16 +413,30 @@ static void run_pieces(struct run *r, json_t *entry, size_t piece,
     arena_free(s.arena);
 }
 
+static size_t step_length(struct arena *a, json_t *step)
+{
+    return spell(a, json_object_get(json_object_get(step, "request"), "body"))
+        .len;
+}
+
+/* Bytes of the longest body of a case, before anything is filled in. */
 static size_t body_length(json_t *entry)
 {
-    json_t *request = json_object_get(entry, "request");
     struct arena *a = arena_new(ARENA_MAX);
-    size_t len = 0;
+    size_t longest, i;
+    json_t *step;
 
-    if (a)
-        len = spell(a, json_object_get(request, "body")).len;
+    if (!a)
+        return 0;
+    longest = step_length(a, entry);
+    json_array_foreach(json_object_get(entry, "then"), i, step)
+    {
+        size_t len = step_length(a, step);
+
+        longest = len > longest ? len : longest;
+    }
     arena_free(a);
-    return len;
+    return longest;
 }
 
 /* One line, with what does not print as \xNN. */

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "service.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -185,9 +186,8 @@ struct service *service_next(const struct services *all,
     return after ? after->next : all->first;
 }
 
-/* Files below dir, and directories too if asked for. */
-static long count_entries(const struct service *s, const char *dir,
-                          bool directories)
+/* The files below dir. */
+static long count_files(const struct service *s, const char *dir)
 {
     char path[128];
     char *const roots[] = {path, NULL};
@@ -200,9 +200,27 @@ static long count_entries(const struct service *s, const char *dir,
     if (!walk)
         return -1;
     while ((entry = fts_read(walk)))
-        if (entry->fts_level > 0 && entry->fts_info != FTS_DP)
-            count += directories || entry->fts_info != FTS_D;
+        count += entry->fts_info != FTS_D && entry->fts_info != FTS_DP;
     (void)fts_close(walk);
+    return count;
+}
+
+/* What is in dir itself, whatever it is. */
+static long count_entries(const struct service *s, const char *dir)
+{
+    char path[128];
+    long count = 0;
+    const struct dirent *entry;
+    DIR *open;
+
+    (void)snprintf(path, sizeof path, "%s/%s", s->dir, dir);
+    open = opendir(path);
+    if (!open)
+        return -1;
+    while ((entry = readdir(open)))
+        count += strcmp(entry->d_name, ".") != 0 &&
+                 strcmp(entry->d_name, "..") != 0;
+    (void)closedir(open);
     return count;
 }
 
@@ -221,9 +239,9 @@ static long count_rows(const struct service *s, const char *sql)
 
 struct traces service_traces(const struct service *s)
 {
-    return (struct traces){count_entries(s, "uploads", false),
+    return (struct traces){count_files(s, "uploads"),
                            count_rows(s, "SELECT count(*) FROM file"),
-                           count_entries(s, "data/incoming", true)};
+                           count_entries(s, "data/incoming")};
 }
 
 /* C1 controls are valid UTF-8, but steer terminals. */
@@ -281,7 +299,7 @@ bool service_named_in(const struct services *all, const char *text, size_t len)
 
 void service_check_store(const struct service *s, struct buf *wrong)
 {
-    long files = count_entries(s, "uploads", false);
+    long files = count_files(s, "uploads");
     long rows = count_rows(s, "SELECT count(*) FROM file "
                               "WHERE is_directory = 0");
 

@@ -19,7 +19,7 @@ struct service;  /* one */
 struct traces {
     long files;    /* in the uploads directory, whatever they are */
     long rows;     /* in the table file */
-    long incoming; /* files and directories in incoming/ */
+    long incoming; /* entries of incoming/, one for each upload under way */
 };
 
 /* NULL if there is no temporary directory. services_close removes it. */

@@ -7,10 +7,12 @@ import path from 'node:path';
 const bytes = (text) => Buffer.from(text, 'latin1');
 
 const members = {
-  case: ['name', 'config', 'setup', 'request', 'expect', 'wire_expect', 'memory', 'wire', 'why'],
+  case: ['name', 'config', 'setup', 'request', 'expect', 'wire_expect', 'then', 'memory',
+    'wire', 'why'],
+  step: ['request', 'expect', 'wire_expect'],
   request: ['method', 'path', 'absolute', 'headers', 'body', 'length', 'cut', 'cgi',
     'capture', 'status'],
-  expect: ['status', 'headers', 'json', 'problem', 'body', 'contains', 'lacks', 'files',
+  expect: ['status', 'interim', 'headers', 'json', 'problem', 'body', 'contains', 'lacks', 'files',
     'rows', 'incoming'],
 };
 
@@ -20,16 +22,22 @@ function checkMembers(kind, value, name) {
   }
 }
 
+// The requests under test, each with what is expected of it.
+export const steps = (entry) => [entry, ...(entry.then ?? [])];
+
 // A misspelt member would make a test that tests nothing.
 function checkCase(entry, name) {
   checkMembers('case', entry, name);
-  for (const request of [...(entry.setup ?? []), entry.request]) {
+  for (const step of entry.then ?? []) checkMembers('step', step, name);
+  for (const request of [...(entry.setup ?? []), ...steps(entry).map((step) => step.request)]) {
     checkMembers('request', request, name);
   }
-  for (const expect of [entry.expect, entry.wire_expect ?? {}]) {
-    checkMembers('expect', expect, name);
+  for (const step of steps(entry)) {
+    for (const expect of [step.expect, step.wire_expect ?? {}]) {
+      checkMembers('expect', expect, name);
+    }
+    assert.ok(step.expect.status, `${name}: no status`);
   }
-  assert.ok(entry.expect.status, `${name}: no status`);
   const skipped = entry.memory === false || entry.wire === false;
   assert.equal(skipped, 'why' in entry, `${name}: a skipped run needs a reason`);
 }
@@ -67,6 +75,8 @@ function fill(text, captured) {
   });
 }
 
+const filledBytes = (value, captured) => bytes(fill(spelled(value), captured));
+
 // The options for request() of lib/http.mjs.
 export function wireRequest(spec, base, captured) {
   return {
@@ -74,7 +84,7 @@ export function wireRequest(spec, base, captured) {
     path: (spec.absolute ? '' : base) + fill(spelled(spec.path), captured),
     headers: (spec.headers ?? []).map(
       ([name, value]) => [name, fill(spelled(value), captured)]),
-    body: bodyBytes(spec.body),
+    body: filledBytes(spec.body, captured),
     length: spec.length,
     cut: spec.cut,
   };
@@ -85,11 +95,15 @@ export function member(value, at) {
   return at.split('.').reduce((v, key) => v?.[key], value);
 }
 
+function pick(answer, from) {
+  if (from === 'body') return answer.body.toString('latin1');
+  if (from.startsWith('header:')) return answer.headers.get(from.slice('header:'.length));
+  return member(JSON.parse(answer.body.toString('utf8')), from);
+}
+
 export function capture(spec = {}, answer, captured) {
   for (const [name, from] of Object.entries(spec)) {
-    const found = from.startsWith('header:')
-      ? answer.headers.get(from.slice('header:'.length))
-      : member(JSON.parse(answer.body.toString('utf8')), from);
+    const found = pick(answer, from);
     assert.notEqual(found, undefined, `nothing to capture at ${from}`);
     captured[name] = String(found);
   }
@@ -145,23 +159,38 @@ function checkProblem(answer, slugs) {
   }
 }
 
+function checkHeaders(headers, wanted, captured) {
+  for (const [name, value] of Object.entries(wanted)) {
+    const exact = typeof value === 'string' ? fill(value, captured) : value;
+    checkText(name, headers.get(name), exact);
+  }
+}
+
+// 100 (Continue) is for the front server to send, or not.
+function checkInterim(all, wanted, captured) {
+  const found = all.filter(({ status }) => status !== 100);
+  assert.equal(found.length, wanted.length, 'interim answers');
+  wanted.forEach(({ status, headers = {} }, i) => {
+    assert.equal(found[i].status, status, 'status of an interim answer');
+    checkHeaders(found[i].headers, headers, captured);
+  });
+}
+
 // Throws unless answer is as expected. Side effects are for the caller.
 export function checkAnswer(answer, expect, captured) {
   const text = answer.body.toString('latin1');
   const context = `${answer.status} ${text.slice(0, 300)}`;
   assert.ok(oneOf(expect.status).includes(answer.status),
     `status ${answer.status}, wanted ${expect.status}\n${context}`);
-  for (const [name, wanted] of Object.entries(expect.headers ?? {})) {
-    const exact = typeof wanted === 'string' ? fill(wanted, captured) : wanted;
-    checkText(name, answer.headers.get(name), exact);
-  }
+  checkInterim(answer.interim, expect.interim ?? [], captured);
+  checkHeaders(answer.headers, expect.headers ?? {}, captured);
   if (expect.problem) checkProblem(answer, expect.problem);
   for (const [at, wanted] of Object.entries(expect.json ?? {})) {
     const exact = typeof wanted === 'string' ? fill(wanted, captured) : wanted;
     checkMember(at, member(JSON.parse(answer.body.toString('utf8')), at), exact);
   }
   if (expect.body !== undefined) {
-    assert.ok(bodyBytes(expect.body).equals(answer.body), `body is ${text.slice(0, 300)}`);
+    assert.ok(filledBytes(expect.body, captured).equals(answer.body), `body is ${text.slice(0, 300)}`);
   }
   for (const part of expect.contains ?? []) {
     assert.ok(text.includes(fill(part, captured)), `body lacks ${part}\n${context}`);
@@ -172,7 +201,7 @@ export function checkAnswer(answer, expect, captured) {
 }
 
 // The side effects an expectation names: files and rows default to none where
-// the request was refused, and nothing may stay in incoming.
+// the request was refused, and incoming always does.
 export function sideEffects(expect) {
   const refused = oneOf(expect.status).every((status) => status >= 400);
   return {

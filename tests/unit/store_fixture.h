@@ -217,10 +217,11 @@ static inline void sql_in_file(const struct fixture *f, const char *sql)
 static inline bool is_resumable_sql(int id)
 {
     static const enum sql_id ids[] = {
-        SQL_UPLOAD_RESUME,    SQL_UPLOAD_CLAIM,    SQL_UPLOAD_REOPEN,
-        SQL_FILES_PUBLISHING, SQL_FILES_UNPUBLISH, SQL_UPLOADS_EXPIRE,
-        SQL_UPLOAD_TERMINATE, SQL_PARTS_GET,       SQL_PARTS_TOUCH,
-        SQL_PARTS_CONSUME,    SQL_FINAL_GET,       SQL_FINALS_UNFINISHED,
+        SQL_UPLOAD_RESUME,     SQL_UPLOAD_CLAIM,    SQL_UPLOAD_REOPEN,
+        SQL_FILES_PUBLISHING,  SQL_FILES_UNPUBLISH, SQL_UPLOADS_EXPIRE,
+        SQL_UPLOAD_TERMINATE,  SQL_FILES_TERMINATE, SQL_PARTS_GET,
+        SQL_PARTS_TOUCH,       SQL_PARTS_CONSUME,   SQL_FINAL_GET,
+        SQL_FINALS_UNFINISHED, SQL_UPLOAD_TOUCH,
     };
 
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)

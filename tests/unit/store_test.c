@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "store/place.h"
 #include "store_fixture.h"
 
 static void publishes_whole_files(void **state)
@@ -348,6 +349,53 @@ static void lease_of_a_wrong_clock_ends(void **state)
     assert_int_equal(entries(f, "data/incoming"), 0);
 }
 
+static void facts_are_believed_for_a_while(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(place_recall(f->store, "barred /x", 60000));
+    place_remember(f->store, "barred /x", 60000);
+    assert_true(place_recall(f->store, "barred /x", 60000));
+    assert_false(place_recall(f->store, "barred /y", 60000));
+    /* written under a clock that was ahead */
+    assert_false(place_recall(f->store, "barred /x", 1000));
+    place_remember(f->store, "barred /x", -1);
+    assert_false(place_recall(f->store, "barred /x", 60000));
+}
+
+static void a_token_comes_and_goes(void **state)
+{
+    struct fixture *f = *state;
+    struct place_token t;
+    struct error e;
+    int before = entries(f, "data");
+
+    assert_int_equal(place_put_token(f->store, &t, &e), ERR_NONE);
+    assert_int_equal(entries(f, "data"), before + 1);
+    place_remove_token(f->store, &t);
+    assert_int_equal(entries(f, "data"), before);
+}
+
+/* What the owner has put there is not overwritten. */
+static void apache_is_told_to_bar_the_data(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    struct stat st;
+    FILE *own;
+
+    (void)snprintf(path, sizeof path, "%s/data/.htaccess", f->root);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size > 0);
+    close_store(f);
+    own = fopen(path, "w");
+    fputs("#", own);
+    fclose(own);
+    load_store(f);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 1);
+}
+
 static void limits_are_named(void **state)
 {
     struct fixture *f = *state;
@@ -618,6 +666,9 @@ int main(void)
         STORE_TEST(data_inside_uploads_is_refused),
         STORE_TEST(data_behind_a_symlink_works),
         STORE_TEST(lease_of_a_wrong_clock_ends),
+        STORE_TEST(facts_are_believed_for_a_while),
+        STORE_TEST(a_token_comes_and_goes),
+        STORE_TEST(apache_is_told_to_bar_the_data),
         STORE_TEST(limits_are_named),
         STORE_TEST(reserve_is_kept),
         STORE_TEST(pages_filter_and_order),
