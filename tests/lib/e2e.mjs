@@ -61,6 +61,11 @@ fastcgi.server += ( "/${name}" => ( "${name}" => (
     "x-sendfile" => "enable",
     "x-sendfile-docroot" => ( var.slipway_uploads )
 ) ) )
+$HTTP["url"] =~ "^/${name}(/|$)" {
+    server.stream-request-body = 1
+    server.stream-response-body = 2
+    server.max-request-size = 0
+}
 `;
 
 function parseCgi(bytes) {
@@ -216,15 +221,33 @@ export function ageHomes(server) {
   }
 }
 
+// The unfinished resumable uploads: throws unless each has its bytes in its own
+// home, at least as many as were acknowledged. Gives the names of the homes.
+async function unfinishedHomes(server) {
+  const rows = await sqlite.query(server.database, `
+    SELECT id, home, file, received FROM upload WHERE state = 'receiving' AND resumable = 1`);
+  for (const { id, home, file, received } of rows) {
+    const below = path.join(server.incoming, home, file);
+    const [name, ...others] = fs.readdirSync(below);
+    assert.deepEqual(others, [], `upload ${id} has one file`);
+    const { size } = fs.statSync(path.join(below, name));
+    assert.ok(size >= received, `upload ${id} has ${size} of ${received} acknowledged bytes`);
+  }
+  return rows.map(({ home }) => home);
+}
+
 // Throws unless rows and files agree, contents are whole, and nothing is left
-// in the middle. No slipway may be at work. Gives the rows of files.
-export async function checkStore(server) {
+// in the middle; resumable uploads may be, where unfinished is true. No slipway
+// may be at work. Gives the rows of files.
+export async function checkStore(server, { unfinished = false } = {}) {
   await sqlite.integrity(server.database);
+  const homes = unfinished ? await unfinishedHomes(server) : [];
   const middle = await sqlite.query(server.database, `
-    SELECT 'upload' AS kind, id, state FROM upload WHERE state IN ('receiving', 'publishing')
+    SELECT 'upload' AS kind, id, state FROM upload
+    WHERE state = 'publishing' OR (state = 'receiving' AND NOT (resumable AND ${unfinished}))
     UNION ALL SELECT 'file', id, state FROM file WHERE state <> 'stored'`);
   assert.deepEqual(middle, [], 'rows in the middle of something');
-  assert.deepEqual(fs.readdirSync(server.incoming), [], 'incoming is not empty');
+  assert.deepEqual(fs.readdirSync(server.incoming).sort(), homes.sort(), 'what is in incoming');
   const rows = await fileRows(server);
   assert.deepEqual(filesBelow(server.uploads), rows.map((row) => row.path).sort(),
     'files and rows differ');

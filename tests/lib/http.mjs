@@ -89,10 +89,12 @@ export class Connection {
     return head;
   }
 
-  // The next answer that is not 1xx; null if the connection ended before one
-  // began. method tells whether a body follows.
+  // The next answer that is not 1xx, with those that are in its interim; null
+  // if the connection ended before one began. method tells whether a body
+  // follows.
   async response(method = 'GET', { timeout = 20000 } = {}) {
     const deadline = Date.now() + timeout;
+    const interim = [];
     for (;;) {
       const head = await this.#until('\r\n\r\n', deadline);
       if (!head) {
@@ -100,7 +102,11 @@ export class Connection {
         return null;
       }
       const answer = parseHead(head.toString('latin1'));
-      if (answer.status < 200) continue;
+      if (answer.status < 200) {
+        interim.push(answer);
+        continue;
+      }
+      answer.interim = interim;
       answer.body = await this.#body(answer, method, deadline);
       return answer;
     }
