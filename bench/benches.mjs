@@ -8,10 +8,10 @@ import { Server, cpu, memory, resetPeak } from './server.mjs'
 const GIB = 2 ** 30
 const run = promisify(execFile)
 
-// Run the load; gives its figures and, for put, the body of the answer.
-async function load(tools, server, mode, target, ...args) {
+// Run the load; gives its figures and, after put, the body of the answer.
+async function load(tools, { port }, mode, target, ...args) {
   const { stdout } = await run(tools.client,
-    [mode, String(server.port), target, ...args.map(String)])
+    [mode, String(port), target, ...args.map(String)])
   const end = stdout.indexOf('\n')
   return { ...JSON.parse(stdout.slice(0, end)), body: stdout.slice(end + 1) }
 }
@@ -67,6 +67,8 @@ const slipway = (tools, name, durability, digest, more) =>
 const minimal = (tools) =>
   ({ name: 'minimal', kind: 'minimal', program: tools.minimal })
 const webdav = { name: 'webdav', kind: 'webdav' }
+const tusServer = (variant) =>
+  ({ name: `tus-${variant}`, kind: 'tus', variant })
 
 // Where an upload to b goes; a name that no earlier upload has, since
 // replacing a file is other work than making one.
@@ -97,7 +99,8 @@ async function remove(server, file) {
 // Gives, by name, the array of what measure gave. The first round only warms
 // up: memory touched for the first time is slow, above all in a guest.
 async function contest(rounds, list, measure) {
-  const server = await Server.start(list.filter((b) => !b.of))
+  const server = await Server.start(list.filter((b) => !b.of),
+    { nginx: list.some((b) => b.front === 'nginx') })
   const results = Object.fromEntries(list.map((b) => [b.name, []]))
   try {
     for (let round = 0; round <= rounds; round++) {
@@ -147,6 +150,79 @@ async function put1g(tools) {
         column(results[name], 'speed'), reference, targets[name],
         kind === 'webdav' ? '' : median(column(results[name], 'back')).toFixed(2),
         median(column(results[name], 'front')).toFixed(2)]))
+}
+
+// One request of tus; gives the answer.
+async function tus(port, method, where, status, headers = {}) {
+  const answer = await fetch(`http://127.0.0.1:${port}${where}`,
+    { method, headers: { 'Tus-Resumable': '1.0.0', ...headers } })
+  if (answer.status !== status) {
+    throw new Error(`${method} ${where}: ${answer.status}`)
+  }
+  return answer.headers
+}
+
+// Where uploads are created. nginx gives each slipway the place that
+// nginx-example.conf has for it.
+function tusTarget({ kind, name, of, front }) {
+  if (kind === 'tus') return `/${of?.name ?? name}`
+  return front === 'nginx' ? '/slipway/upload' : `/${name}/upload`
+}
+
+// Create, PATCH, see that all has arrived, remove.
+async function tusUpload(tools, server, b) {
+  const back = server.pid(b.of?.name ?? b.name)
+  const port = b.front ? server.ports.get(b.of.name) : server.port
+  const created = await tus(port, 'POST', tusTarget(b), 201,
+    { 'Upload-Length': String(GIB) })
+  const where = created.get('location')
+  const before = [cpu(back), server.frontCpu(b.front)]
+  const { seconds } = await load(tools, { port }, 'patch', where, GIB)
+  const used = { back: cpu(back) - before[0],
+    front: server.frontCpu(b.front) - before[1] }
+  const state = await tus(port, 'HEAD', where, 200)
+  if (state.get('upload-offset') !== String(GIB)) {
+    throw new Error(`${b.name}: offset ${state.get('upload-offset')}`)
+  }
+  await tus(port, 'DELETE', where, 204)
+  return { speed: 1024 / seconds, ...used }
+}
+
+// The reference is @tus/server as its documentation sets it up, which neither
+// digests nor syncs. Beside it, with larger streams, and with the digest that
+// process-sha256 has.
+async function tus1g(tools) {
+  const list = [
+    tusServer('plain'),
+    tusServer('wide'),
+    tusServer('sha256'),
+    slipway(tools, 'process-none', 'process', 'none'),
+    slipway(tools, 'process-sha256', 'process', 'sha256'),
+    slipway(tools, 'power-sha256', 'power', 'sha256'),
+  ]
+  const again = list.map((b) =>
+    ({ ...b, name: `nginx ${b.name}`, of: b, front: 'nginx' }))
+  const results = await contest(3 * tools.rounds, [...list, ...again],
+    (server, b) => tusUpload(tools, server, b))
+  const labels = {
+    'tus-plain': '@tus/server', 'tus-wide': '@tus/server, 1 MiB',
+    'tus-sha256': '@tus/server, sha256',
+  }
+  for (const [front, prefix] of [['lighttpd', ''], ['nginx', 'nginx ']]) {
+    const of = (b, key) => column(results[prefix + b.name], key)
+    ratioTable(`tus-1g: PATCH of 1 GiB by tus through ${front}; ratios to ` +
+      '@tus/server', 'MiB/s',
+    ['CPU s/GiB', 'ratio', 'target', `of ${front}`], list.map((b) => {
+      const reference = of(list[0], 'back')
+      const ratio = median(of(b, 'back').map((s, i) => s / reference[i]))
+      const aim = b.kind === 'slipway' && b.durability === 'process'
+      return [labels[b.name] ?? `slipway ${b.name}`, of(b, 'speed'),
+        of(list[0], 'speed'), aim ? 1.2 : undefined,
+        median(of(b, 'back')).toFixed(2), ratio.toFixed(2),
+        verdict(aim ? 0.7 : undefined, ratio <= 0.7),
+        median(of(b, 'front')).toFixed(2)]
+    }))
+  }
 }
 
 async function small(tools) {
@@ -305,5 +381,6 @@ async function rss(tools) {
 }
 
 export const benches = {
-  'put-1g': put1g, small, 'download-1g': download1g, slow, status, rss,
+  'put-1g': put1g, 'tus-1g': tus1g, small, 'download-1g': download1g, slow,
+  status, rss,
 }

@@ -3,6 +3,8 @@
  * little itself.
  *
  *   client put PORT PATH BYTES                     one PUT
+ *   client patch PORT PATH BYTES                   one PATCH of tus 1.0.0, from
+ *                                                  offset 0 on
  *   client download PORT PATH                      one GET, bytes discarded
  *   client get PORT PATH CONNECTIONS SECONDS       GETs, one after the other
  *   client small PORT PATH CONNECTIONS SECONDS BYTES put|form
@@ -11,9 +13,9 @@
  *                    at RATE bytes a second each, and a probe beside them
  *
  * A `*` in PATH becomes a number that no other request of this run has. Each
- * mode prints one line of JSON (seconds, latencies in milliseconds); put
- * prints the body of the answer after it. Any answer but 2xx, and any error
- * of a socket, ends the run with status 1.
+ * mode prints one line of JSON (seconds, latencies in milliseconds); put and
+ * patch print the body of the answer after it. Any answer but 2xx, and any
+ * error of a socket, ends the run with status 1.
  *
  * One blocking connection per thread; slow paces all its clients from the
  * main thread, and the probe has a thread of its own. Bodies that are not
@@ -74,6 +76,7 @@ struct worker {
 
 static in_port_t port;             /* of the server */
 static const char *path;           /* as given */
+static const char *fields = "";    /* further ones of requests with a body */
 static atomic_ulong serial;        /* the last number put in place of `*` */
 static atomic_bool slow_over;      /* the slow clients have sent everything */
 static char pattern[PATTERN_SIZE]; /* what bodies are made of */
@@ -304,8 +307,8 @@ static void send_head(struct conn *c, const char *method, const char *type,
     }
     if (type) {
         snprintf(entity, sizeof entity,
-                 "Content-Type: %s\r\nContent-Length: %ju\r\n", type,
-                 body_size);
+                 "Content-Type: %s\r\nContent-Length: %ju\r\n%s", type,
+                 body_size, fields);
     }
     int n = snprintf(head, sizeof head,
                      "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -458,9 +461,9 @@ static void mode_small(char **args)
     free(body);
 }
 
-static void mode_put(char **args)
+/* One upload of size bytes; prints its time and the body of the answer. */
+static void send_one(const char *method, const char *type, uint64_t size)
 {
-    uint64_t size = number(args[0]);
     uint64_t start = now();
     struct conn c;
     char *body = NULL;
@@ -468,7 +471,7 @@ static void mode_put(char **args)
     FILE *keep = need(open_memstream(&body, &body_size));
 
     conn_open(&c);
-    send_head(&c, "PUT", "application/octet-stream", size);
+    send_head(&c, method, type, size);
     for (uint64_t left = size; left > 0;) {
         size_t n = left < PATTERN_SIZE ? (size_t)left : PATTERN_SIZE;
         conn_send(&c, pattern, n, 0);
@@ -480,6 +483,17 @@ static void mode_put(char **args)
     fclose(keep);
     fwrite(body, 1, body_size, stdout);
     free(body);
+}
+
+static void mode_put(char **args)
+{
+    send_one("PUT", "application/octet-stream", number(args[0]));
+}
+
+static void mode_patch(char **args)
+{
+    fields = "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n";
+    send_one("PATCH", "application/offset+octet-stream", number(args[0]));
 }
 
 static void mode_download(char **args)
@@ -583,9 +597,9 @@ int main(int argc, char **argv)
         void (*run)(char **); /* gets the arguments after PATH */
         int count;            /* how many those are */
     } modes[] = {
-        {"put", mode_put, 1},   {"download", mode_download, 0},
-        {"get", mode_get, 2},   {"small", mode_small, 4},
-        {"slow", mode_slow, 3},
+        {"put", mode_put, 1},     {"patch", mode_patch, 1},
+        {"get", mode_get, 2},     {"download", mode_download, 0},
+        {"small", mode_small, 4}, {"slow", mode_slow, 3},
     };
 
     for (size_t i = 0; i < sizeof pattern; i++) {

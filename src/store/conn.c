@@ -105,29 +105,29 @@ int64_t conn_number(struct conn *c, const char *sql)
     return value;
 }
 
-/* Is it ours, and of a schema that we know? */
+/* Is it ours, and of a schema that we know? All in one transaction: another
+ * process may be making the schema. */
 static bool check_identity(struct conn *c)
 {
-    int64_t version = conn_number(c, "PRAGMA user_version");
-    int64_t id = conn_number(c, "PRAGMA application_id");
-    int64_t tables = conn_number(c, "SELECT count(*) FROM sqlite_schema");
+    int64_t version, id, tables;
 
-    if (c->error.code != ERR_NONE)
+    if (!conn_exec(c, "BEGIN", "looking at it"))
         return false;
-    if (tables > 0 && id != APPLICATION_ID) {
+    version = conn_number(c, "PRAGMA user_version");
+    id = conn_number(c, "PRAGMA application_id");
+    tables = conn_number(c, "SELECT count(*) FROM sqlite_schema");
+    if (!conn_exec(c, "COMMIT", "looking at it"))
+        return false;
+    if (tables > 0 && id != APPLICATION_ID)
         error_set(&c->error, ERR_DATABASE,
                   "slipway.db belongs to another program. Nothing was "
                   "changed.");
-        return false;
-    }
-    if (version > SQL_MIGRATIONS) {
+    else if (version > SQL_MIGRATIONS)
         error_set(&c->error, ERR_DATABASE,
                   "slipway.db has schema %lld, written by a newer slipway; "
                   "this one knows %d. Nothing was changed.",
                   (long long)version, (int)SQL_MIGRATIONS);
-        return false;
-    }
-    return true;
+    return c->error.code == ERR_NONE;
 }
 
 /* Switch the file to another journal. SQLite does not wait for other processes

@@ -107,9 +107,10 @@ static enum error_code reopen_file(struct upload *u, struct error *e)
     if (size < 0 || (uint64_t)size < u->received)
         return error_set(e, ERR_IO,
                          "Acknowledged bytes of this upload are missing.");
-    return ftruncate(u->fd, (off_t)u->received) == 0
-               ? ERR_NONE
-               : error_errno(e, errno, "Resuming an upload");
+    if ((uint64_t)size > u->received &&
+        ftruncate(u->fd, (off_t)u->received) != 0)
+        return error_errno(e, errno, "Resuming an upload");
+    return ERR_NONE;
 }
 
 static struct upload *session_named(struct store *s, struct arena *a,
