@@ -18,10 +18,11 @@ HARDEN = -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection=full -fno-delete-null-pointer-checks \
 	-fno-strict-overflow -fno-strict-aliasing -fPIE
 HARDEN_GCC = -ftrivial-auto-var-init=zero -Wtrampolines -Wbidi-chars=any
-HARDEN_LINK = $(if $(STATIC),-static-pie,-pie) -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen
+HARDEN_LINK = $(if $(STATIC),-static-pie -Wl$(comma)--no-warnings,-pie) -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 
+comma := ,
 IS_GCC := $(findstring gcc,$(CC))
 CFLAGS = -std=gnu11 -g $(if $(SANITIZE),-O1 $(SANITIZERS),-O2 \
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) $(WARNINGS) $(HARDEN) \
@@ -98,14 +99,15 @@ fuzz: setup-test
 FUZZ_SECONDS = 60
 
 setup-%:
-	@scripts/setup build run $*
+	@scripts/setup build run lighttpd $*
 
-run: setup-run
+run:
+	@scripts/setup build run $(SERVER)
 	@$(MAKE) -s all
 	@PORT=$(PORT) STATE=$(STATE) SERVER=$(SERVER) exec scripts/run
 
 test: setup-test
-	@$(MAKE) -s all fuzz-programs
+	@$(MAKE) -s all fuzz-programs static
 	@$(MAKE) -s SANITIZE=1 unit
 	@scripts/test all
 
@@ -121,18 +123,23 @@ bench: setup-bench
 	@$(MAKE) -s all
 	@node bench/run.mjs $(BENCH) --slipway $(BUILD)/slipway
 
-# One binary without shared libraries.
+# One binary without shared libraries, and under the two names by which a web
+# server runs it. Renaming lets one that is in use be replaced.
 static: setup-run
-	@$(MAKE) -s BUILD=build/static STATIC=1 all
-	@strip -o build/slipway-static build/static/slipway
-	@ls -l build/slipway-static
+	@$(MAKE) -s BUILD=$(BUILD)/static STATIC=1 all
+	@strip -o $(BUILD)/slipway-static $(BUILD)/static/slipway
+	@for name in slipway.cgi slipway.fcgi; do \
+		install -m 755 $(BUILD)/slipway-static cgi-bin/$$name.new && \
+		mv cgi-bin/$$name.new cgi-bin/$$name || exit 1; done
+	@ls -l cgi-bin/slipway.cgi cgi-bin/slipway.fcgi
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/slipway/htdocs \
 		$(DESTDIR)$(PREFIX)/share/doc/slipway
 	install -m 755 $(BUILD)/slipway $(DESTDIR)$(PREFIX)/bin/slipway
 	install -m 644 htdocs/* $(DESTDIR)$(PREFIX)/share/slipway/htdocs
-	install -m 644 README.md LICENSE lighttpd-example.conf cgi-bin/slipway.ini \
+	install -m 644 README.md LICENSE lighttpd-example.conf \
+		apache-example.conf nginx-example.conf cgi-bin/slipway.ini \
 		$(DESTDIR)$(PREFIX)/share/doc/slipway
 
 clean:

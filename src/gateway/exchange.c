@@ -144,7 +144,7 @@ static enum offload hand_over(const struct app *app, const struct request *req,
     struct buf b;
     bool ok;
 
-    if (!res->offload || !s || !s->local_path ||
+    if (!app || !res->offload || !s || !s->local_path ||
         strcmp(req->method, "GET") != 0)
         return OFFLOAD_NONE;
     how = (enum offload)config_choice(app->config, OPT_OFFLOAD);

@@ -32,8 +32,8 @@ enum {
     WATCH_SECONDS = 2,       /* between two looks at the executable */
     DRAIN_SECONDS = 4,       /* for requests that run; then bodies end */
     END_SECONDS = 2,         /* for the answers to those */
-    STALE_SECONDS = 30,      /* for a moment without requests, once the
-                                executable or the settings have changed */
+    REPLACED_SECONDS = 30,   /* for a moment without requests, once the
+                                executable was replaced */
     EXPLAINING_THREADS = 16  /* at most, while nothing else is to be said */
 };
 
@@ -179,40 +179,6 @@ static bool is_busy(struct server *s)
     return busy;
 }
 
-/* Until there is a reason to stop: a signal; or a moment without requests,
- * which is not awaited for ever, after the executable was replaced or the
- * service has become stale. */
-static enum fastcgi_end wait_for_end(struct server *s, const sigset_t *signals)
-{
-    const struct timespec watch = {WATCH_SECONDS, 0};
-    enum fastcgi_end end = FASTCGI_STUCK;
-    int patience = STALE_SECONDS;
-    struct executable x;
-
-    executable_note(&x);
-    for (;;) {
-        int sig = sigtimedwait(signals, NULL, &watch);
-
-        if (sig > 0) {
-            log_write(LOG_INFO, "signal %d; leaving", sig);
-            return FASTCGI_LEAVE;
-        }
-        if (end == FASTCGI_STUCK && service_is_stale(s->service))
-            end = FASTCGI_AGAIN;
-        if (executable_replaced(&x))
-            end = FASTCGI_LEAVE;
-        if (end == FASTCGI_STUCK)
-            continue;
-        patience -= WATCH_SECONDS;
-        if (is_busy(s) && patience > 0)
-            continue;
-        log_write(LOG_INFO, end == FASTCGI_LEAVE
-                                ? "the executable was replaced; leaving"
-                                : "the settings have changed; starting anew");
-        return end;
-    }
-}
-
 /* Wait until all threads have left. false if they need longer. */
 static bool await_threads(struct server *s, int seconds)
 {
@@ -228,6 +194,48 @@ static bool await_threads(struct server *s, int seconds)
     all = s->threads == 0;
     pthread_mutex_unlock(&s->mutex);
     return all;
+}
+
+/* Let all threads leave so that the service can be opened anew. false if they
+ * do not at once; then all goes on as before. */
+static bool pause_service(struct server *s)
+{
+    atomic_store(&s->draining, true);
+    if (await_threads(s, DRAIN_SECONDS))
+        return true;
+    atomic_store(&s->draining, false);
+    spawn(s);
+    return false;
+}
+
+/* Until there is a reason to stop: a signal; after the executable was
+ * replaced, a moment without requests, which is not awaited for ever; and one
+ * that is, for a service that has become stale. */
+static enum fastcgi_end wait_for_end(struct server *s, const sigset_t *signals)
+{
+    const struct timespec watch = {WATCH_SECONDS, 0};
+    int patience = REPLACED_SECONDS;
+    bool stale = false;
+    struct executable x;
+    int sig;
+
+    executable_note(&x);
+    while ((sig = sigtimedwait(signals, NULL, &watch)) < 0) {
+        if (executable_replaced(&x)) {
+            patience -= WATCH_SECONDS;
+            if (!is_busy(s) || patience <= 0) {
+                log_write(LOG_INFO, "the executable was replaced; leaving");
+                return FASTCGI_LEAVE;
+            }
+        }
+        stale = stale || service_is_stale(s->service);
+        if (stale && !is_busy(s) && pause_service(s)) {
+            log_write(LOG_INFO, "starting anew");
+            return FASTCGI_AGAIN;
+        }
+    }
+    log_write(LOG_INFO, "signal %d; leaving", sig);
+    return FASTCGI_LEAVE;
 }
 
 /* false if some thread does not end. */

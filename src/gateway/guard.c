@@ -176,16 +176,18 @@ static void lease_name(struct buf *out, enum reach r, const struct root *root,
     buf_printf(out, "%s %s %s", words[r], root->path, url);
 }
 
-/* Any process may have asked before. */
+/* Any process may have asked before. That there was no answer is not told to
+ * others: it may have been for this one's port only. */
 static bool recall(struct guard *g, const struct root *root, const char *url,
                    enum reach *r)
 {
+    static const enum reach told[] = {REACH_BARRED, REACH_REACHABLE};
     bool found = false;
     struct buf name;
 
     buf_init(&name, PLACE_MAX);
-    for (int i = REACH_REACHABLE; i >= REACH_BARRED && !found; i--) {
-        *r = (enum reach)i;
+    for (size_t i = 0; i < sizeof told / sizeof told[0] && !found; i++) {
+        *r = told[i];
         lease_name(&name, *r, root, url);
         found = !buf_failed(&name) &&
                 place_recall(g->store, buf_text(&name), believed_ms(*r));
@@ -201,7 +203,7 @@ static void remember(struct guard *g, const struct root *root, const char *url,
 
     buf_init(&name, PLACE_MAX);
     lease_name(&name, r, root, url);
-    if (!buf_failed(&name))
+    if (!buf_failed(&name) && r != REACH_UNKNOWN)
         place_remember(g->store, buf_text(&name), believed_ms(r));
     buf_free(&name);
     log_write(r == REACH_BARRED ? LOG_INFO : LOG_ERROR,
@@ -268,7 +270,7 @@ static enum reach find_reach(struct guard *g, const struct request *req,
     for (int i = 0; i < ROOTS; i++) {
         enum reach r;
 
-        if (!url_of(&roots[i], place_data(g->store), &url))
+        if (!roots[i].path || !url_of(&roots[i], place_data(g->store), &url))
             continue;
         if (!recall(g, &roots[i], buf_text(&url), &r)) {
             r = ask(g, req, buf_text(&url));
@@ -307,11 +309,14 @@ static void explain(struct guard *g, enum reach r, const char *root)
                   what);
 }
 
-/* The same place as last time, so that what was found holds? */
+/* The same place as last time, so that what was found holds? Apache takes
+ * the port from the client's Host; a wrong one must not stand in the way of
+ * others. */
 static bool is_same_place(struct guard *g, const struct request *req)
 {
     static const char *const names[] = {"CONTEXT_DOCUMENT_ROOT",
-                                        "CONTEXT_PREFIX", "DOCUMENT_ROOT"};
+                                        "CONTEXT_PREFIX", "DOCUMENT_ROOT",
+                                        "SERVER_ADDR", "SERVER_PORT"};
     struct buf place;
     bool same;
 

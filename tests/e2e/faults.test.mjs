@@ -429,7 +429,7 @@ for (const [what, [text, pattern]] of Object.entries(mistakes)) {
     }
     assert.ok(!fs.existsSync(socket));
     const answer = await cgi(iniOf(state), { path: '/status' });
-    assert.equal(answer.status, 500);
+    assert.equal(answer.status, 503);
     assert.match(answer.stderr, pattern, 'CGI');
   });
 }
@@ -439,7 +439,7 @@ test('visitors are not told where a wrong configuration lies', async (t) => {
   t.after(() => state.stop());
   fs.writeFileSync(iniOf(state), '[storage]\ndatta = x\n');
   const answer = await cgi(iniOf(state), { path: '/status' });
-  assert.equal(answer.status, 500);
+  assert.equal(answer.status, 503);
   assert.ok(!answer.body.includes(state.dir), answer.body.toString());
 });
 

@@ -1,4 +1,4 @@
-// The page in Chromium, with slipway behind lighttpd: what a person does with
+// The page in Chromium, with slipway behind a server: what a person does with
 // it, with and without script. Everything that a page writes to the console,
 // throws, or does against its policy fails the test it happens in.
 import assert from 'node:assert/strict';
@@ -9,8 +9,10 @@ import { after, before, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
+import { unlessExcepted } from '../lib/exceptions.mjs';
 import { json, request } from '../lib/http.mjs';
 import { Server, filesBelow } from '../lib/server.mjs';
+import { standard } from '../lib/servers.mjs';
 import { waitFor } from '../lib/wait.mjs';
 
 const MIB = 1024 * 1024;
@@ -193,7 +195,9 @@ test('a sent file is finishing, below 100 %, until the answer comes', () =>
     assert.equal(await bar.evaluate((e) => e.value), 1);
   }));
 
-test('a file is cancelled while it is being sent, and nothing of it stays', () =>
+const cancelled = 'a file is cancelled while it is being sent, and nothing of it stays';
+
+test(cancelled, unlessExcepted(standard, 'page.test.mjs', cancelled), () =>
   withPage(async (page) => {
     const ids = uploadIds(page);
     await slowDown(page, { uploadThroughput: 256 * 1024 });

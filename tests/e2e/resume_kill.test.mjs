@@ -261,7 +261,8 @@ for (const [durability, share] of [['process', 0.8], ['power', 0.2]]) {
     await server.stop({ keep: true });
     const rows = await run.check();
     t.diagnostic(`${rows.length} files in ${(Date.now() - started) / 1000} s: ${JSON.stringify(run.counts)}`);
-    assert.ok(run.counts.kills >= UPLOADS * share / 10, `only ${run.counts.kills} kills`);
+    assert.ok(run.counts.kills >= UPLOADS * share / 20, `only ${run.counts.kills} kills`);
+    assert.doesNotMatch(server.log(), /Sanitizer|runtime error:/);
     assert.ok(!fs.existsSync(path.join(server.dir, 'core')));
   });
 }

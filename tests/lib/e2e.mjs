@@ -81,7 +81,9 @@ function parseCgi(bytes) {
 
 // Starts slipway as a CGI program. stdin is the caller's to write and to end;
 // done resolves with the answer, as {status, headers, body, code, stderr}.
-export function startCgi(ini, { method = 'GET', path: target, headers = [], length, argv = [] }) {
+export function startCgi(ini, {
+  method = 'GET', path: target, headers = [], length, argv = [], bin = binary, env: more = {},
+}) {
   const [info, query = ''] = target.split('?');
   const env = {
     PATH: process.env.PATH, SLIPWAY_CONFIG: ini, GATEWAY_INTERFACE: 'CGI/1.1',
@@ -93,7 +95,7 @@ export function startCgi(ini, { method = 'GET', path: target, headers = [], leng
     const key = name.toUpperCase().replaceAll('-', '_');
     env[key === 'CONTENT_TYPE' ? key : `HTTP_${key}`] = value;
   }
-  const child = spawn(binary, argv, { env });
+  const child = spawn(bin, argv, { env: { ...env, ...more } });
   const out = [];
   const err = [];
   child.stdout.on('data', (data) => out.push(data));

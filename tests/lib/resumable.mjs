@@ -118,7 +118,7 @@ export class Resumable {
     });
     this.sent += result.sent;
     if (result.answer && this.options.fromFront(result.answer)) result.answer = null;
-    if (!result.answer || result.answer.status === 423) await sleep(5);
+    if (!result.answer || result.answer.status === 423) await sleep(20);
     this.answer = result.answer;
     return result;
   }

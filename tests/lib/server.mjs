@@ -1,16 +1,17 @@
-// lighttpd with slipway behind it, from the project's own example
+// A front server with slipway behind it, from the project's own example
 // configuration, in a temporary directory of its own.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { request } from './http.mjs';
+import { ended, family, program } from './processes.mjs';
+import { configuration, root, searchPath, servers, standard } from './servers.mjs';
 import { waitFor } from './wait.mjs';
 
-export const root = fileURLToPath(new URL('../..', import.meta.url));
+export { root };
 export const binary = process.env.SLIPWAY_BIN ?? path.join(root, 'build/slipway');
 export const apiBase = '/slipway';
 
@@ -37,51 +38,23 @@ export function iniText(config) {
   return [...sections].map(([s, lines]) => `[${s}]\n${lines.join('')}`).join('\n');
 }
 
-// What a site's own lighttpd.conf does around lighttpd-example.conf.
-export function wrapperText({ dir, port, bin = binary, extra = '' }) {
-  const at = (name) => JSON.stringify(path.join(dir, name));
-  return [
-    `var.slipway_bin = ${JSON.stringify(bin)}`,
-    `var.slipway_config = ${at('slipway.ini')}`,
-    `var.slipway_socket = ${at('slipway.sock')}`,
-    `var.slipway_uploads = ${at('uploads')}`,
-    `server.bind = "127.0.0.1"`,
-    `server.port = ${port}`,
-    `server.document-root = ${JSON.stringify(path.join(root, 'htdocs'))}`,
-    `server.errorlog = ${at('lighttpd.log')}`,
-    `server.upload-dirs = ( ${at('spool')} )`,
-    `server.pid-file = ${at('lighttpd.pid')}`,
-    'index-file.names = ( "index.html" )',
-    'mimetype.assign = ( ".html" => "text/html; charset=utf-8", ".css" => "text/css",',
-    '  ".js" => "text/javascript", ".svg" => "image/svg+xml" )',
-    `include ${JSON.stringify(path.join(root, 'lighttpd-example.conf'))}`,
-    extra,
-    '',
-  ].join('\n');
+// Whom a server runs as: root only where it can be root.
+function account({ account: name }) {
+  if (!name || process.getuid() !== 0) return {};
+  const line = fs.readFileSync('/etc/passwd', 'utf8').split('\n')
+    .find((entry) => entry.startsWith(`${name}:`));
+  const [, , uid, gid] = line.split(':').map(Number);
+  return { uid, gid };
 }
 
-function alive(pid) {
-  try {
-    process.kill(pid, 0);
-    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
-function children(pid) {
-  try {
-    const text = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return text.split(' ').filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
-
-// A running server. config: ini values over the defaults of slipway, except
-// that durability is process, so that the tests do not wait for a busy disk;
-// env: more environment; extra: lines after the included configuration.
+// A running server. server: its name in lib/servers.mjs; config: ini values
+// over the defaults of slipway, except that durability is process, so that the
+// tests do not wait for a busy disk; env: more environment; extra: lines after
+// the included configuration.
 export class Server {
+  #programs = [];
+  #failed = null;
+
   static async start(options = {}) {
     const server = new Server(options);
     try {
@@ -93,14 +66,20 @@ export class Server {
     return server;
   }
 
-  constructor({ config = {}, env = {}, extra = '', bin = binary } = {}) {
+  constructor({
+    server = standard, config = {}, env = {}, extra = '', bin = binary,
+  } = {}) {
+    this.name = server;
+    this.kind = servers[server];
+    if (!this.kind) throw new Error(`no server ${server}; there are ${Object.keys(servers)}`);
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-'));
     this.uploads = path.join(this.dir, 'uploads');
     this.data = path.join(this.dir, 'data');
     this.database = path.join(this.data, 'slipway.db');
     this.incoming = path.join(this.data, 'incoming');
-    this.options = { config, env, extra, bin };
-    for (const name of ['uploads', 'spool']) fs.mkdirSync(path.join(this.dir, name));
+    this.options = { env, extra, bin };
+    this.account = account(this.kind);
+    for (const name of ['uploads', 'spool', 'fcgid']) fs.mkdirSync(path.join(this.dir, name));
     fs.mkdirSync(this.data, { mode: 0o700 });
     fs.writeFileSync(path.join(this.dir, 'slipway.ini'), iniText({
       'storage.data': this.data,
@@ -108,39 +87,77 @@ export class Server {
       'uploads.directory': this.uploads,
       ...config,
     }));
+    this.#own();
   }
 
-  async #launch() {
-    const { env, extra, bin } = this.options;
-    const conf = path.join(this.dir, 'lighttpd.conf');
-    this.port = await freePort();
-    fs.writeFileSync(conf, wrapperText({ dir: this.dir, port: this.port, bin, extra }));
-    const out = fs.openSync(path.join(this.dir, 'lighttpd.out'), 'a');
-    this.process = spawn('lighttpd', ['-D', '-f', conf], {
-      stdio: ['ignore', out, out],
-      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, ...env },
-    });
-    fs.closeSync(out);
-    let failed = null;
-    this.process.once('error', (error) => { failed = error; });
-    await waitFor('lighttpd with slipway', async () => {
-      if (failed || this.process.exitCode !== null) return true;
-      const answer = await request(this.port, { path: `${apiBase}/status` });
-      return answer?.status === 200;
-    }, { timeout: 15000 }).catch((error) => { failed = error; });
-    if (failed || this.process.exitCode !== null) {
-      throw new Error(`server did not start:\n${this.log()}`, { cause: failed });
+  // Gives the directories to whom the server runs as.
+  #own() {
+    const { uid, gid } = this.account;
+    if (uid === undefined) return;
+    for (const name of ['', 'uploads', 'spool', 'fcgid', 'data']) {
+      fs.chownSync(path.join(this.dir, name), uid, gid);
     }
   }
 
-  // The process ids of slipway below this lighttpd.
-  workers() {
-    return children(this.process?.pid);
+  // Starts one program; its messages go to the log.
+  #spawn([file, ...argv]) {
+    const out = fs.openSync(path.join(this.dir, 'out.log'), 'a');
+    const child = spawn(file, argv, {
+      stdio: ['ignore', out, out],
+      env: {
+        ...process.env, PATH: searchPath, TMPDIR: path.join(this.dir, 'spool'), ...this.options.env,
+      },
+      ...this.account,
+    });
+    fs.closeSync(out);
+    child.once('error', (error) => { this.#failed = error; });
+    this.#programs.push(child);
+    return child;
   }
 
-  // Everything that lighttpd and slipway have logged.
+  #over() {
+    return this.#failed || this.#programs.some(({ exitCode }) => exitCode !== null);
+  }
+
+  async #launch() {
+    const { extra, bin } = this.options;
+    const at = (name) => path.join(this.dir, name);
+    this.port = await freePort();
+    fs.writeFileSync(at('server.conf'), configuration(this.name, {
+      PORT: this.port, DIR: this.dir, SLIPWAY: bin, INI: at('slipway.ini'),
+      UPLOADS: this.uploads, EXTRA: extra,
+    }));
+    if (this.kind.daemon) {
+      this.#spawn([bin, 'serve', '--socket', at('slipway.sock'), '--config', at('slipway.ini')]);
+      await waitFor('slipway', () => this.#over() || fs.existsSync(at('slipway.sock')))
+        .catch(() => {});
+    }
+    this.process = this.#spawn(this.kind.command(at('server.conf')));
+    await waitFor(`${this.name} with slipway`, async () => {
+      if (this.#over()) return true;
+      const answer = await request(this.port, { path: `${apiBase}/status` });
+      return answer?.status === 200;
+    }, { timeout: 15000 }).catch((error) => { this.#failed = error; });
+    if (this.#over()) {
+      throw new Error(`${this.name} did not start:\n${this.log()}`, { cause: this.#failed });
+    }
+  }
+
+  // All processes of this server.
+  #family() {
+    return this.#programs.filter((child) => child.pid && child.exitCode === null)
+      .flatMap(({ pid }) => family(pid));
+  }
+
+  // The process ids of slipway.
+  workers() {
+    const [front] = this.kind.command('');
+    return this.#family().filter((pid) => ![front, ''].includes(program(pid)));
+  }
+
+  // Everything that the server and slipway have logged.
   log() {
-    return ['lighttpd.out', 'lighttpd.log']
+    return ['out.log', 'error.log']
       .map((name) => path.join(this.dir, name))
       .filter((file) => fs.existsSync(file))
       .map((file) => fs.readFileSync(file, 'utf8'))
@@ -149,26 +166,27 @@ export class Server {
 
   // Log lines that tell of a slipway that did not end in order.
   crashes() {
-    return this.log().split('\n').filter((line) =>
-      /child (signall?ed|died)|child exited: [1-9]|Sanitizer|runtime error:/i.test(line));
+    const lines = this.log().split('\n').filter((line) =>
+      /child (signall?ed|died)|child exited: [1-9]|Sanitizer|runtime error:/i.test(line)
+      || /mod_fcgid: process .*(exit\((communication error|server exited)|get unexpected signal)/.test(line));
+    const [daemon] = this.kind.daemon ? this.#programs : [];
+    if (daemon && (daemon.exitCode ?? daemon.signalCode) !== null) lines.push('slipway ended');
+    return lines;
   }
 
   request(options) {
     return request(this.port, options);
   }
 
-  // Ends lighttpd and every slipway it started, by their ids; removes the
-  // directory unless keep.
+  // Ends every process that was started, by its id; removes the directory
+  // unless keep.
   async stop({ keep = Boolean(process.env.SLIPWAY_KEEP) } = {}) {
-    const lighttpd = this.process?.pid;
-    if (lighttpd !== undefined && this.process.exitCode === null) {
-      const pids = [lighttpd, ...this.workers()];
-      this.process.kill('SIGTERM');
-      const gone = () => pids.every((pid) => !alive(pid));
-      await waitFor('the processes to end', gone, { timeout: 8000 }).catch(() => {
-        pids.filter(alive).forEach((pid) => process.kill(pid, 'SIGKILL'));
-      });
+    const pids = this.#family();
+    for (const child of this.#programs.reverse()) {
+      if (child.exitCode === null && child.pid) child.kill('SIGTERM');
     }
+    await ended(pids);
+    this.#programs = [];
     if (!keep) fs.rmSync(this.dir, { recursive: true, force: true });
   }
 }
