@@ -20,6 +20,10 @@ ALTER TABLE upload ADD COLUMN parts TEXT;
 -- 32 bytes that the digest of the whole file must have, or NULL.
 ALTER TABLE upload ADD COLUMN sha256 BLOB;
 
+-- Final sessions that are not over still need their parts.
+CREATE INDEX upload_open_final ON upload (id)
+    WHERE parts IS NOT NULL AND state IN ('receiving', 'publishing');
+
 -- A final session is found by its parts, and there is one of them.
 CREATE UNIQUE INDEX upload_by_parts ON upload (parts)
     WHERE parts IS NOT NULL AND state IN ('receiving', 'publishing', 'stored');

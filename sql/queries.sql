@@ -97,7 +97,7 @@ WHERE id IN (
     SELECT id FROM upload AS old
     WHERE state = 'receiving' AND resumable = 1 AND updated_at < :before
       AND NOT EXISTS (
-          SELECT 1 FROM upload AS final
+          SELECT 1 FROM upload AS final INDEXED BY upload_open_final
           WHERE old.concat = 'partial' AND final.parts IS NOT NULL
             AND final.state IN ('receiving', 'publishing')
             AND instr(final.parts, '"' || old.id || '"') > 0)
@@ -119,15 +119,15 @@ ORDER BY part.key;
 -- The parts of a final session live as long as the session itself.
 -- name: parts_touch
 UPDATE upload SET updated_at = :now
-WHERE id IN (SELECT value FROM json_each(:parts)) AND state = 'receiving';
+WHERE id IN (SELECT value FROM json_each(:parts)) AND +state = 'receiving';
 
 -- Partial sessions whose bytes have become part of a final one, unless another
 -- one still needs them.
 -- name: parts_consume
 UPDATE upload SET state = 'stored', digest_state = NULL, updated_at = :now
-WHERE id IN (SELECT value FROM json_each(:parts)) AND state = 'receiving'
+WHERE id IN (SELECT value FROM json_each(:parts)) AND +state = 'receiving'
   AND NOT EXISTS (
-      SELECT 1 FROM upload AS final
+      SELECT 1 FROM upload AS final INDEXED BY upload_open_final
       WHERE final.parts IS NOT NULL
         AND final.state IN ('receiving', 'publishing')
         AND instr(final.parts, '"' || upload.id || '"') > 0)
@@ -143,13 +143,14 @@ LIMIT 1;
 SELECT id, parts FROM upload
 WHERE parts IS NOT NULL AND state = 'stored' AND id > :after
   AND EXISTS (SELECT 1 FROM json_each(upload.parts) AS part
-              JOIN upload AS partial ON partial.id = part.value
-              WHERE partial.state = 'receiving')
+              CROSS JOIN upload AS partial ON partial.id = part.value
+              WHERE +partial.state = 'receiving')
 ORDER BY id LIMIT 1;
 
 -- name: finals_unfinished
-SELECT id FROM upload
-WHERE parts IS NOT NULL AND state = 'receiving' AND id > :after
+SELECT id FROM upload INDEXED BY upload_open_final
+WHERE parts IS NOT NULL AND state IN ('receiving', 'publishing')
+  AND id > :after
 ORDER BY id LIMIT 1;
 
 -- name: file_insert

@@ -127,6 +127,24 @@ void text_cut_utf8(char *s, size_t max)
     s[len] = '\0';
 }
 
+size_t text_nesting(const char *json)
+{
+    size_t depth = 0, deepest = 0;
+    bool in_string = false;
+
+    for (const char *p = json; *p; p++) {
+        if (in_string && *p == '\\' && p[1])
+            p++;
+        else if (*p == '"')
+            in_string = !in_string;
+        else if (!in_string && (*p == '[' || *p == '{'))
+            deepest = ++depth > deepest ? depth : deepest;
+        else if (!in_string && (*p == ']' || *p == '}') && depth > 0)
+            depth--;
+    }
+    return deepest;
+}
+
 void text_hex(char *out, const void *bytes, size_t n)
 {
     static const char digits[] = "0123456789abcdef";

@@ -24,6 +24,10 @@ bool text_is_utf8(const char *s, size_t len);
 /* Cut s to at most max bytes without leaving half a UTF-8 sequence. */
 void text_cut_utf8(char *s, size_t max);
 
+/* How deep brackets and braces are nested in JSON, those within strings aside;
+ * of other text an upper bound. */
+size_t text_nesting(const char *json);
+
 /* Lower-case hex of n bytes; out holds 2 * n + 1. */
 void text_hex(char *out, const void *bytes, size_t n);
 

@@ -251,7 +251,8 @@ static void send_busy(const struct transport *t)
 static void send_response(struct app *app, struct request *req,
                           struct response *res, const struct transport *t)
 {
-    bool is_head = strcmp(req->method, "HEAD") == 0;
+    const char *method = or_empty(request_variable(req, "REQUEST_METHOD"));
+    bool is_head = strcmp(method, "HEAD") == 0;
     bool bodiless = res->status == 204 || res->status == 304;
     enum offload handed = hand_over(app, req, res);
     struct error e;

@@ -36,6 +36,7 @@ struct chunk {
     struct transfer t;          /* of this chunk */
     bool had_file;              /* the chunk's file part has come */
     bool is_done;               /* an earlier try brought all of it */
+    bool is_new;                /* there was no earlier try */
     const char *name;           /* of the file, in the arena */
     struct upload *watched;     /* the session that is being received */
 };
@@ -57,6 +58,9 @@ static enum error_code on_field(void *ctx, const char *name, const char *value,
 {
     struct chunk *c = ctx;
 
+    if (strncmp(name, "dz", 2) == 0 && (c->had_file || c->plain.upload))
+        return error_set(e, ERR_BAD_REQUEST,
+                         "The field %s must come before the file.", name);
     if (strcmp(name, "dzuuid") == 0) {
         *keep = false;
         if (!is_uuid(value))
@@ -137,6 +141,7 @@ static enum error_code open_chunk(struct chunk *c, struct error *e)
     if (!spec.id)
         return error_set(e, ERR_MEMORY, "No memory for a chunk.");
     code = upload_create(s, &spec, &r, &c->t.upload, e);
+    c->is_new = code == ERR_NONE;
     if (code != ERR_ID_IN_USE)
         return code;
     code = upload_resume(s, spec.arena, spec.id, &c->t.upload, e);
@@ -299,6 +304,8 @@ static enum error_code receive(struct chunk *c, struct response *res,
     if (c->t.upload) {
         transfer_fail(&c->t, e);
         code = e->code;
+        if (c->is_new && code == ERR_BAD_REQUEST)
+            transfer_forget(c->plain.app, upload_id(c->t.upload));
     }
     return code;
 }

@@ -22,6 +22,8 @@
 #include "routes/routes.h"
 #include "routes/transfer.h"
 
+enum { NESTING_MAX = 16 }; /* of packed metadata: parsers recurse */
+
 static void answer_id(struct response *res, const char *id)
 {
     res->status = 201;
@@ -78,8 +80,10 @@ static enum error_code on_field(void *ctx, const char *name, const char *value,
                                 bool *keep, struct error *e)
 {
     struct pond_form *f = ctx;
-    json_t *packed = json_loads(value, JSON_REJECT_DUPLICATES, NULL);
+    json_t *packed = NULL;
 
+    if (text_nesting(value) <= NESTING_MAX)
+        packed = json_loads(value, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(packed)) {
         json_decref(packed);
         return form_field(&f->form, name, value, keep, e);

@@ -216,16 +216,16 @@ static enum error_code forget_ended(struct store *s, struct error *e)
     return db_end(c, true, e);
 }
 
-/* End resumable sessions that nobody went on with, at most a few in one
- * sweep. */
-static enum error_code expire(struct store *s, struct error *e)
+/* A few resumable sessions that nobody went on with. */
+static enum error_code expire_some(struct store *s, struct lost *ended,
+                                   struct error *e)
 {
     int64_t keep = (int64_t)config_number(s->config, OPT_EXPIRE_AFTER) * 1000;
     struct conn *c = db_write(s->db, e);
-    struct lost ended = {0};
-    struct stmt *q;
     enum error_code code;
+    struct stmt *q;
 
+    memset(ended, 0, sizeof *ended);
     if (!c)
         return e->code;
     q = db_statement(c, SQL_UPLOADS_EXPIRE);
@@ -233,11 +233,25 @@ static enum error_code expire(struct store *s, struct error *e)
     stmt_int(q, ":before", clock_wall_ms() - keep);
     stmt_int(q, ":limit", SWEEP_STEP);
     while (stmt_step(q))
-        if (ended.count < SWEEP_STEP)
-            strncpy(ended.home[ended.count++], stmt_get_text(q, 0), ID_LENGTH);
+        if (ended->count < SWEEP_STEP)
+            strncpy(ended->home[ended->count++], stmt_get_text(q, 0),
+                    ID_LENGTH);
     code = db_end(c, true, e);
-    for (size_t i = 0; i < ended.count && code == ERR_NONE; i++)
-        (void)home_reclaim(s, ended.home[i]);
+    for (size_t i = 0; i < ended->count && code == ERR_NONE; i++)
+        (void)home_reclaim(s, ended->home[i]);
+    return code;
+}
+
+/* As many as there are; in a row, because they may come faster than sweeps. */
+static enum error_code expire(struct store *s, struct error *e)
+{
+    enum error_code code;
+    struct lost ended;
+
+    do {
+        code = expire_some(s, &ended, e);
+    } while (code == ERR_NONE && ended.count == SWEEP_STEP &&
+             !atomic_load(&s->stopping));
     return code;
 }
 

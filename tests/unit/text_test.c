@@ -187,9 +187,33 @@ static void writes_base32(void **state)
     assert_string_equal(out, "mzxw6ytboiaaaaaaaaaaaaaaaa");
 }
 
+static void counts_nesting(void **state)
+{
+    static const struct {
+        const char *json;
+        size_t depth;
+    } rows[] = {
+        {"", 0},
+        {"1", 0},
+        {"[]", 1},
+        {"[[],{}]", 2},
+        {"{\"a\":[1]}", 2},
+        {"[\"[[[\"]", 1},
+        {"[\"\\\"[\"]", 1},
+        {"]]][", 1},
+        {"\"\\", 0},
+        {"[[[[", 4},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(text_nesting(rows[i].json), rows[i].depth);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_nesting),
         cmocka_unit_test(parses_decimal_numbers),
         cmocka_unit_test(parses_no_further_than_told),
         cmocka_unit_test(compares_without_case),
