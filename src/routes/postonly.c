@@ -7,8 +7,8 @@
  *   offset   where the bytes of the file part belong; absent means 0
  *   size     of the whole file; needed at the latest in the last request
  *
- * The first append, at offset 0, begins the upload; its other fields become
- * the file's metadata. The answer is that of GET /progress/ID with offset.
+ * The first append, at offset 0, begins the upload; the other fields of the
+ * first form that has any become the file's metadata. The answer is that of GET /progress/ID with offset.
  */
 #include <string.h>
 
@@ -143,7 +143,7 @@ static enum error_code end_append(struct post *p, const char *metadata,
     if (p->is_stored)
         return ERR_NONE;
     p->t.upload = NULL;
-    if (p->offset == 0)
+    if (strcmp(upload_fields(u), "{}") == 0)
         upload_set_fields(u, metadata);
     return transfer_end(u, &files, e);
 }
