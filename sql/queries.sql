@@ -116,6 +116,11 @@ SELECT home, file, name, received, state, concat IS 'partial',
 FROM json_each(:parts) AS part LEFT JOIN upload ON upload.id = part.value
 ORDER BY part.key;
 
+-- Bytes of the partial sessions, each counted once.
+-- name: parts_size
+SELECT coalesce(sum(received), 0) FROM upload
+WHERE id IN (SELECT value FROM json_each(:parts));
+
 -- The parts of a final session live as long as the session itself.
 -- name: parts_touch
 UPDATE upload SET updated_at = :now
@@ -224,6 +229,14 @@ WHERE upload = coalesce((SELECT home FROM upload WHERE id = :id), :id)
 -- name: files_undo
 UPDATE file SET state = 'deleting'
 WHERE upload = :upload AND state = 'publishing';
+
+-- A resumable session is over when all it had stored is gone.
+-- name: upload_emptied
+UPDATE upload SET state = 'cancelled', updated_at = :now
+WHERE home = (SELECT upload FROM file WHERE id = :file)
+  AND state = 'stored' AND resumable = 1
+  AND NOT EXISTS (SELECT 1 FROM file
+                  WHERE file.upload = upload.home AND state = 'stored');
 
 -- name: directory_shrink
 UPDATE file

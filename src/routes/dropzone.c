@@ -12,13 +12,16 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "http/filename.h"
 #include "routes/form.h"
 #include "routes/render.h"
 #include "routes/routes.h"
 #include "routes/transfer.h"
 
-enum { UUID_LENGTH = 36, CHUNKS_MAX = 10000 };
+enum {
+    UUID_LENGTH = 36,
+    CHUNKS_MAX = 10000,
+    WAIT_SECONDS = 600 /* for the chunks to become a file */
+};
 
 /* The numbers among the fields. */
 enum number { INDEX, COUNT, CHUNK_SIZE, OFFSET, TOTAL, NUMBERS };
@@ -99,23 +102,6 @@ static enum error_code check_numbers(const struct chunk *c, struct error *e)
     return ERR_NONE;
 }
 
-/* What would refuse the whole file refuses its first chunk. */
-static enum error_code check_file(const struct chunk *c, const char *name,
-                                  struct error *e)
-{
-    uint64_t most = config_number(c->plain.app->config, OPT_MAX_FILE_SIZE);
-    char clean[FILENAME_MAX_BYTES + 1];
-
-    if (!filename_clean(name, clean))
-        return error_set(e, ERR_BAD_NAME, "This file name cannot be used.");
-    if (!most || c->number[TOTAL] <= most)
-        return ERR_NONE;
-    error_limit(e, ERR_FILE_TOO_LARGE, "max_file_size", most,
-                "A file may have at most %" PRIu64 " bytes.", most);
-    error_file(e, clean);
-    return ERR_FILE_TOO_LARGE;
-}
-
 static uint64_t chunk_length(const struct chunk *c)
 {
     uint64_t rest = c->number[TOTAL] - c->number[OFFSET];
@@ -174,7 +160,8 @@ static enum error_code on_file_begin(void *ctx, const char *name,
     c->name = arena_strdup(c->plain.req->arena, name);
     code = check_numbers(c, e);
     if (code == ERR_NONE)
-        code = check_file(c, name, e);
+        code = upload_check_new(c->plain.app->store, c->plain.req->arena, name,
+                                NULL, c->number[TOTAL], e);
     if (code == ERR_NONE)
         code = open_chunk(c, e);
     c->watched = c->t.upload;
@@ -227,7 +214,7 @@ static enum error_code join(struct chunk *c, const char *metadata,
 }
 
 /* Dropzone wants JSON: of the whole file once it is stored, else of nothing
- * yet. */
+ * yet. It has no further request, so this one waits for the file. */
 static enum error_code answer_chunk(struct chunk *c, const char *id,
                                     struct response *res, struct error *e)
 {
@@ -236,6 +223,8 @@ static enum error_code answer_chunk(struct chunk *c, const char *id,
     json_t *j;
 
     if (id)
+        code = upload_concat_wait(c->plain.app->store, id, WAIT_SECONDS, e);
+    if (id && code == ERR_NONE)
         code = progress_get(c->plain.app->store, c->plain.req->arena, id, &p,
                             e);
     if (code != ERR_NONE)

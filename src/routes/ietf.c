@@ -84,13 +84,16 @@ static bool says_complete(const struct request *req, bool *complete)
     return true;
 }
 
+/* wanted: a type, or the first half of one with its slash. */
 static bool has_type(const struct request *req, const char *wanted)
 {
     const char *header = request_header(req, "Content-Type");
     char type[TYPE_MAX];
 
     return header && params_value(header, type, sizeof type) &&
-           strncmp(type, wanted, strlen(wanted)) == 0;
+           (wanted[strlen(wanted) - 1] == '/'
+                ? strncmp(type, wanted, strlen(wanted)) == 0
+                : strcmp(type, wanted) == 0);
 }
 
 bool ietf_is_meant(const struct request *req)
@@ -480,6 +483,8 @@ static enum error_code append_to_stored(struct app *app, struct request *req,
     struct progress p;
     enum error_code code = progress_get(app->store, req->arena, id, &p, e);
 
+    if (code == ERR_NONE && p.partial)
+        code = error_set(e, ERR_FORBIDDEN, "This is a part of a tus upload.");
     if (code != ERR_NONE)
         return code;
     if (!complete || offset != p.total || req->body->length != 0) {

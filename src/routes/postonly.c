@@ -8,7 +8,8 @@
  *   size     of the whole file; needed at the latest in the last request
  *
  * The first append, at offset 0, begins the upload; the other fields of the
- * first form that has any become the file's metadata. The answer is that of GET /progress/ID with offset.
+ * first form that has any become the file's metadata. The answer is that of GET
+ * /progress/ID with offset.
  */
 #include <string.h>
 

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -19,9 +20,11 @@
 #include "store/upload_internal.h"
 
 enum {
-    PIECE = 256 * 1024,           /* bytes copied at once */
-    PARTS_MAX = 4 * 1024 * 1024,  /* bytes of the list of ids */
-    WORK_ARENA = 16 * 1024 * 1024 /* for one final session */
+    PIECE = 256 * 1024,              /* bytes copied at once */
+    REPEATS_MAX = 2,                 /* total bytes for each distinct one */
+    REPEATS_MIN_BYTES = 1024 * 1024, /* that nobody counts */
+    PARTS_MAX = 4 * 1024 * 1024,     /* bytes of the list of ids */
+    WORK_ARENA = 16 * 1024 * 1024    /* for one final session */
 };
 
 /* A partial session as its final one sees it. */
@@ -344,6 +347,29 @@ static enum error_code find_final(struct store *s, struct arena *a,
     return db_end(c, true, e);
 }
 
+/* A part may come twice, but a list must not make much of little. */
+static enum error_code check_repeats(struct store *s, const char *json,
+                                     uint64_t total, struct error *e)
+{
+    struct conn *c = db_read(s->db, e);
+    uint64_t distinct = 0;
+    enum error_code code;
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_PARTS_SIZE);
+    stmt_text(q, ":parts", json);
+    if (stmt_step(q))
+        distinct = (uint64_t)stmt_get_int(q, 0);
+    code = db_end(c, true, e);
+    if (code == ERR_NONE && total > REPEATS_MIN_BYTES &&
+        total > REPEATS_MAX * distinct)
+        code = error_set(e, ERR_BAD_REQUEST,
+                         "The same parts are listed too often.");
+    return code;
+}
+
 static enum error_code begin_final(struct store *s,
                                    const struct upload_spec *spec,
                                    const struct resumable_spec *r,
@@ -355,6 +381,8 @@ static enum error_code begin_final(struct store *s,
     struct upload *u;
     enum error_code code = read_parts(s, spec->arena, json, &parts, e);
 
+    if (code == ERR_NONE)
+        code = check_repeats(s, json, parts.total, e);
     if (code == ERR_NONE)
         code = touch(s, json, e);
     if (code != ERR_NONE)
@@ -370,6 +398,27 @@ static enum error_code begin_final(struct store *s,
         return code;
     *id = u->id;
     return put_together(u, &parts, clock_monotonic_ms() + CONCAT_MS, e);
+}
+
+enum error_code upload_concat_wait(struct store *s, const char *id,
+                                   unsigned seconds, struct error *e)
+{
+    const struct timespec step = {0, UPLOAD_CHECK_MS * 1000000L};
+    int64_t until = clock_monotonic_ms() + (int64_t)seconds * 1000;
+    enum error_code code = ERR_NONE;
+    struct session_now now;
+
+    do {
+        code = concat_work(s, e);
+        if (code == ERR_NONE)
+            code = session_read_now(s, id, &now, e);
+        if (code == ERR_NONE)
+            code = session_refuse(now.state, e);
+        if (code != ERR_NONE)
+            return code == ERR_COMPLETED ? ERR_NONE : code;
+        nanosleep(&step, NULL);
+    } while (clock_monotonic_ms() < until && !atomic_load(&s->stopping));
+    return error_set(e, ERR_BUSY, "The upload is being put together.");
 }
 
 enum error_code upload_concat(struct store *s, const struct upload_spec *spec,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "http/query.h"
 #include "store/internal.h"
 
@@ -254,6 +255,12 @@ static enum error_code mark_deleting(struct store *s, const char *id,
     if (rows == 1) {
         q = db_statement(c, SQL_DIRECTORY_SHRINK);
         stmt_text(q, ":id", id);
+        stmt_run(q);
+    }
+    if (rows > 0) {
+        q = db_statement(c, SQL_UPLOAD_EMPTIED);
+        stmt_text(q, ":file", id);
+        stmt_int(q, ":now", clock_wall_ms());
         stmt_run(q);
     }
     code = db_end(c, true, e);

@@ -46,6 +46,11 @@ enum error_code upload_create(struct store *s, const struct upload_spec *spec,
                               const struct resumable_spec *r,
                               struct upload **out, struct error *e);
 
+/* Would a file of this kind be taken? Errors as of upload_create. */
+enum error_code upload_check_new(struct store *s, struct arena *a,
+                                 const char *name, const char *type,
+                                 uint64_t size, struct error *e);
+
 /* Take up a session where its last checkpoint left it. ERR_NOT_FOUND; ERR_BUSY
  * if its holder does not let go within TAKEOVER_MS; ERR_GONE if it was
  * cancelled, failed or has expired; ERR_COMPLETED if it is stored;
@@ -98,16 +103,21 @@ uint64_t upload_remaining(const struct upload *u);
 /* Begin a final session from whole partial ones, count of them in order, and
  * put it together as far as CONCAT_MS allow; *id gets its id, which lives in
  * the arena. An existing one of the same parts is taken instead. concat is
- * told back. ERR_NOT_FOUND, ERR_GONE, ERR_BAD_REQUEST (no partial session),
- * ERR_UNFINISHED, and as of upload_create. */
+ * told back. ERR_NOT_FOUND, ERR_GONE, ERR_BAD_REQUEST (no partial session, or
+ * the same ones too often), ERR_UNFINISHED, and as of upload_create. */
 enum { CONCAT_MS = 500 };
 enum error_code upload_concat(struct store *s, const struct upload_spec *spec,
                               const struct resumable_spec *r,
                               const char *concat, const char *const *ids,
                               size_t count, const char **id, struct error *e);
 
-/* End a session and remove all of it, stored or not. ERR_NOT_FOUND, ERR_GONE,
- * ERR_BUSY. */
+/* Help a final session until it is over. ERR_BUSY if that takes longer than
+ * seconds, ERR_GONE if it failed. */
+enum error_code upload_concat_wait(struct store *s, const char *id,
+                                   unsigned seconds, struct error *e);
+
+/* End a session and remove all of it, also what a resumable one has stored.
+ * ERR_NOT_FOUND, ERR_GONE, ERR_BUSY. */
 enum error_code upload_terminate(struct store *s, const char *id,
                                  struct error *e);
 

@@ -210,9 +210,29 @@ void upload_hold(struct upload *u)
     u->held = true;
 }
 
+/* What is not acknowledged need not lie around until somebody comes back. */
 void upload_abandon(struct upload *u)
 {
+    if (u->fd >= 0 && u->received > u->shown)
+        (void)!ftruncate(u->fd, (off_t)u->shown);
     session_close(u);
+}
+
+enum error_code upload_check_new(struct store *s, struct arena *a,
+                                 const char *name, const char *type,
+                                 uint64_t size, struct error *e)
+{
+    struct upload *u = session_new(s, a, size, e);
+    struct file f = {0};
+    enum error_code code = u ? session_describe(u, &f, name, type, e) : e->code;
+
+    if (code == ERR_NONE)
+        code = session_check_type(u, &f, e);
+    if (code == ERR_NONE)
+        code = session_check_size(u, size, f.name, e);
+    if (code == ERR_NONE)
+        code = session_check_least(u, size, f.name, e);
+    return code;
 }
 
 enum error_code upload_set_total(struct upload *u, uint64_t total,
@@ -339,18 +359,18 @@ static enum error_code delete_without_row(struct store *s, const char *id,
 }
 
 /* The row is marked first and its holder awaited then, so that no other
- * request can come in between. */
+ * request can come in between. A form whose sender chose its id may have told
+ * it to others, for progress: what it has stored is not removed by that id. */
 enum error_code upload_terminate(struct store *s, const char *id,
                                  struct error *e)
 {
+    struct session_now now = {0};
     enum error_code code;
-    struct session_now now;
 
     if (!id_is_upload(id))
         return error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
     code = session_read_now(s, id, &now, e);
-    if (code == ERR_NONE && (strcmp(now.state, "receiving") == 0 ||
-                             strcmp(now.state, "publishing") == 0)) {
+    if (code == ERR_NONE && session_refuse(now.state, e) == ERR_NONE) {
         code = upload_cancel(s, id, e);
         if (code != ERR_FINISHED)
             return code;
@@ -358,7 +378,14 @@ enum error_code upload_terminate(struct store *s, const char *id,
     }
     if (code == ERR_NOT_FOUND)
         return delete_without_row(s, id, e);
-    if (code == ERR_NONE && strcmp(now.state, "stored") != 0)
-        code = error_set(e, ERR_GONE, "The upload is gone already.");
-    return code == ERR_NONE ? delete_stored(s, id, e) : code;
+    if (code != ERR_NONE)
+        return code;
+    if (session_refuse(now.state, e) == ERR_NONE)
+        return error_set(e, ERR_BUSY, "The upload is being stored.");
+    if (strcmp(now.state, "stored") != 0)
+        return error_set(e, ERR_GONE, "The upload is gone already.");
+    if (!now.resumable)
+        return error_set(e, ERR_NOT_FOUND,
+                         "There is no resumable upload with this id.");
+    return delete_stored(s, id, e);
 }

@@ -133,6 +133,7 @@ enum error_code session_read_now(struct store *s, const char *id,
         strncpy(now->state, expired ? "expired" : stmt_get_text(q, 0),
                 sizeof now->state - 1);
         now->claim = stmt_get_int(q, 1);
+        now->resumable = stmt_get_int(q, 2) != 0;
     }
     code = db_end(c, true, e);
     if (code == ERR_NONE && !found)

@@ -98,6 +98,7 @@ enum { STATE_MAX = 16 };
 struct session_now {
     char state[STATE_MAX]; /* "expired" also if only the time says so */
     int64_t claim;         /* requests that wanted it while it was held */
+    bool resumable;        /* */
 };
 
 /* ERR_NOT_FOUND. */

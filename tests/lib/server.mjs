@@ -67,7 +67,7 @@ export class Server {
   }
 
   constructor({
-    server = standard, config = {}, env = {}, extra = '', bin = binary,
+    server = standard, config = {}, env = {}, extra = '', bin = binary, example = '',
   } = {}) {
     this.name = server;
     this.kind = servers[server];
@@ -77,7 +77,7 @@ export class Server {
     this.data = path.join(this.dir, 'data');
     this.database = path.join(this.data, 'slipway.db');
     this.incoming = path.join(this.data, 'incoming');
-    this.options = { env, extra, bin };
+    this.options = { env, extra, bin, example };
     this.account = account(this.kind);
     for (const name of ['uploads', 'spool', 'fcgid']) fs.mkdirSync(path.join(this.dir, name));
     fs.mkdirSync(this.data, { mode: 0o700 });
@@ -120,12 +120,12 @@ export class Server {
   }
 
   async #launch() {
-    const { extra, bin } = this.options;
+    const { extra, bin, example } = this.options;
     const at = (name) => path.join(this.dir, name);
     this.port = await freePort();
     fs.writeFileSync(at('server.conf'), configuration(this.name, {
       PORT: this.port, DIR: this.dir, SLIPWAY: bin, INI: at('slipway.ini'),
-      UPLOADS: this.uploads, EXTRA: extra,
+      UPLOADS: this.uploads, EXTRA: extra, EXAMPLE: example,
     }));
     if (this.kind.daemon) {
       this.#spawn([bin, 'serve', '--socket', at('slipway.sock'), '--config', at('slipway.ini')]);

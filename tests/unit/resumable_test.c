@@ -335,11 +335,17 @@ static void abandoned_bytes_are_cut_off(void **state)
 {
     struct fixture *f = *state;
     struct upload *u;
+    char path[256];
+    struct stat st;
 
     create_paused(f, "abandon-1", UPLOAD_SIZE_UNKNOWN, "hello");
     u = resume(f, "abandon-1");
     put(u, " nobody will know");
+    (void)snprintf(path, sizeof path, "%s/data/incoming/%s/%s/%s", f->root,
+                   u->home, u->current->id, u->current->name);
     upload_abandon(u);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 5);
     assert_int_equal(progress_of(f, "abandon-1").loaded, 5);
     u = resume(f, "abandon-1");
     assert_int_equal(upload_offset(u), 5);
@@ -1125,6 +1131,23 @@ static void only_whole_parts_are_taken(void **state)
 }
 
 /* Ids are those of a client, whatever that is. */
+/* One that cannot go on behind an answer is waited for. */
+static void final_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    const char *id;
+    struct error e;
+
+    make_part(f, "wait-0001", "hello ");
+    make_part(f, "wait-0002", "world");
+    id = concat_later(f, "wait-0001 wait-0002");
+    assert_int_equal(state_of(f, id), UPLOAD_RECEIVING);
+    assert_int_equal(upload_concat_wait(f->store, id, 10, &e), ERR_NONE);
+    expect_stored(f, id, "hello world");
+    assert_int_equal(upload_concat_wait(f->store, "unknown-1", 1, &e),
+                     ERR_NOT_FOUND);
+}
+
 static void odd_ids_are_unknown(void **state)
 {
     struct fixture *f = *state;
@@ -1182,6 +1205,18 @@ static void make_large_part(struct fixture *f, const char *id, int mib)
     }
     free(block);
     suspend(u);
+}
+
+/* Twice is fine; much out of little is not. */
+static void parts_do_not_multiply(void **state)
+{
+    struct fixture *f = *state;
+
+    make_large_part(f, "little-1", 1);
+    make_part(f, "little-2", "");
+    expect_no_concat(f, "little-1 little-1 little-1", ERR_BAD_REQUEST);
+    expect_no_concat(f, "little-2 little-1 little-1 little-1", ERR_BAD_REQUEST);
+    assert_non_null(expect_concat(f, "little-1 little-2 little-1"));
 }
 
 /* The blocks of the file are those letters, a MiB each. */
@@ -1522,9 +1557,31 @@ static void deleted_file_ends_its_session(void **state)
     put(u, "hello");
     file = complete(u);
     assert_int_equal(file_delete(f->store, file->id, &e), ERR_NONE);
-    expect_no_resume(f, "end-0009", ERR_COMPLETED);
-    expect_terminate(f, "end-0009", ERR_NONE);
+    assert_int_equal(state_of(f, "end-0009"), UPLOAD_CANCELLED);
+    expect_no_resume(f, "end-0009", ERR_GONE);
     expect_terminate(f, "end-0009", ERR_GONE);
+}
+
+/* The id that a form's sender chose is for progress; what the form has stored
+ * is not removed by it. The id of a form that chose none is secret. */
+static void form_is_ended_by_its_own_id_only(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = begin(f, "order-0815", false);
+    char id[UPLOAD_ID_MAX + 1];
+
+    add(u, "a.txt", "hello");
+    finish(u);
+    expect_terminate(f, "order-0815", ERR_NOT_FOUND);
+    assert_int_equal(entries(f, "uploads"), 1);
+    u = begin(f, NULL, false);
+    memcpy(id, upload_id(u), sizeof id);
+    add(u, "b.txt", "hello");
+    finish(u);
+    assert_int_equal(entries(f, "uploads"), 2);
+    expect_terminate(f, id, ERR_NONE);
+    assert_int_equal(entries(f, "uploads"), 1);
+    expect_terminate(f, id, ERR_NOT_FOUND);
 }
 
 /* Of one request, with many files and much about them. */
@@ -1541,11 +1598,12 @@ static void large_upload_can_be_ended(void **state)
 
     close_store(f);
     open_store(f, "durability = process\n[limits]\nmax_files = 1000\n");
-    u = begin(f, "end-0011", false);
+    u = begin(f, NULL, false);
     for (int i = 0; i < FILES; i++)
         add(u, "a.txt", "hello");
     finish(u);
-    expect_terminated(f, "end-0011");
+    expect_terminate(f, upload_id(u), ERR_NONE);
+    assert_int_equal(entries(f, "uploads"), 0);
     memset(fields, 'x', FIELDS);
     memcpy(fields, "{\"k\":\"", 6);
     memcpy(fields + FIELDS - 2, "\"}", 3);
@@ -1683,6 +1741,8 @@ int main(void)
         STORE_TEST(parts_become_one_file),
         STORE_TEST(only_whole_parts_are_taken),
         STORE_TEST(odd_ids_are_unknown),
+        STORE_TEST(final_is_waited_for),
+        STORE_TEST(parts_do_not_multiply),
         STORE_TEST(copying_goes_on_behind),
         STORE_TEST(killed_copier_goes_on),
         STORE_TEST(request_copies_for_a_while),
@@ -1698,6 +1758,7 @@ int main(void)
         STORE_TEST(deaf_holder_is_busy),
         STORE_TEST(killed_publishing_can_be_ended),
         STORE_TEST(deleted_file_ends_its_session),
+        STORE_TEST(form_is_ended_by_its_own_id_only),
         STORE_TEST(large_upload_can_be_ended),
         STORE_TEST(paused_upload_can_be_cancelled),
         STORE_TEST(created_as_asked),
