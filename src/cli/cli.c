@@ -68,7 +68,7 @@ static int version_command(int argc, char **argv)
 static int help_command(int argc, char **argv);
 
 static const struct {
-    const char *name; /* */
+    const char *name;
     command *run;     /* argv[0] is the name */
     const char *help; /* one line */
 } commands[] = {

@@ -12,8 +12,8 @@
 struct bodyfile {
     struct body body;      /* first: the body is found from it */
     struct body_file file; /* what it tells of itself */
-    int fd;                /* */
-    char *buffer;          /* of the request's arena */
+    int fd;
+    char *buffer; /* of the request's arena */
 };
 
 /* If the option is set and the request names a file (variable

@@ -31,11 +31,11 @@ enum {
 };
 
 struct connection {
-    struct body body;        /* first: the body is found from it */
-    FCGX_Request fcgi;       /* reused for every request */
-    char *buffer;            /* BUFFER_SIZE bytes, for reading and sending */
-    const atomic_bool *stop; /* */
-    int timeout_ms;          /* receive timeout of the socket, 0 if none */
+    struct body body;  /* first: the body is found from it */
+    FCGX_Request fcgi; /* reused for every request */
+    char *buffer;      /* BUFFER_SIZE bytes, for reading and sending */
+    const atomic_bool *stop;
+    int timeout_ms; /* receive timeout of the socket, 0 if none */
 };
 
 void connection_library_init(void)

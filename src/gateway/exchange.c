@@ -24,7 +24,7 @@
 enum {
     ARENA_CEILING = 16 * 1024 * 1024, /* of one request */
     HEAD_CEILING = 64 * 1024,         /* bytes of all header fields */
-    REQUEST_ID_MAX = 40               /* */
+    REQUEST_ID_MAX = 40
 };
 
 enum offload { OFFLOAD_NONE, OFFLOAD_XSENDFILE, OFFLOAD_XACCEL, OFFLOAD_LOCAL };

@@ -15,7 +15,7 @@ struct transport {
     bool (*gone)(void *ctx);  /* the client has left */
     void *ctx;                /* the transport's own */
     void *buffer;             /* scratch memory for sending files */
-    size_t buffer_size;       /* */
+    size_t buffer_size;
 };
 
 /* Fills req->id, arena, base, path, query, method and the body's length from

@@ -38,16 +38,16 @@ enum {
 };
 
 struct server {
-    struct service *service; /* */
-    int listener;            /* with a receive timeout */
-    int max_threads;         /* */
-    pthread_attr_t attr;     /* of workers */
-    pthread_mutex_t mutex;   /* guards threads */
-    pthread_cond_t left;     /* a thread has left */
-    int threads;             /* that exist */
-    atomic_int idle;         /* that are in accept4 */
-    atomic_bool draining;    /* take what waits in the socket, then leave */
-    atomic_bool stop;        /* bodies that still arrive are given up */
+    struct service *service;
+    int listener; /* with a receive timeout */
+    int max_threads;
+    pthread_attr_t attr;   /* of workers */
+    pthread_mutex_t mutex; /* guards threads */
+    pthread_cond_t left;   /* a thread has left */
+    int threads;           /* that exist */
+    atomic_int idle;       /* that are in accept4 */
+    atomic_bool draining;  /* take what waits in the socket, then leave */
+    atomic_bool stop;      /* bodies that still arrive are given up */
 };
 
 static void *worker_main(void *ctx);

@@ -17,12 +17,12 @@
 #include "store/place.h"
 
 enum {
-    ROOTS = 2,                    /* a request names so many */
-    URL_MAX_BYTES = 8192,         /* */
-    PLACE_MAX = 16 * 1024,        /* bytes that name a place */
-    SUGGESTION_MAX = 128,         /* bytes of a path to write down */
-    ANSWER_MAX = 8192,            /* bytes of an answer that are looked at */
-    HTTP_PORT = 80,               /* */
+    ROOTS = 2, /* a request names so many */
+    URL_MAX_BYTES = 8192,
+    PLACE_MAX = 16 * 1024, /* bytes that name a place */
+    SUGGESTION_MAX = 128,  /* bytes of a path to write down */
+    ANSWER_MAX = 8192,     /* bytes of an answer that are looked at */
+    HTTP_PORT = 80,
     BARRED_MS = 24 * 3600 * 1000, /* how long an answer is believed */
     ELSE_MS = 5 * 1000            /* the same where it may be mended */
 };

@@ -10,11 +10,11 @@
 enum { SCRATCH_SIZE = 4096 };
 
 struct memory {
-    struct body body;                /* first: the body is found from it */
-    const struct memory_request *mr; /* */
-    size_t pos;                      /* bytes of the body handed out */
-    struct buf *out;                 /* */
-    char scratch[SCRATCH_SIZE];      /* for sending files */
+    struct body body; /* first: the body is found from it */
+    const struct memory_request *mr;
+    size_t pos; /* bytes of the body handed out */
+    struct buf *out;
+    char scratch[SCRATCH_SIZE]; /* for sending files */
 };
 
 static enum body_result next(struct body *b, const void **data, size_t *len,

@@ -10,15 +10,15 @@
 #include "routes/app.h"
 
 struct memory_variable {
-    const char *name;  /* CGI name, "HTTP_ACCEPT" */
-    const char *value; /* */
+    const char *name; /* CGI name, "HTTP_ACCEPT" */
+    const char *value;
 };
 
 struct memory_request {
     const struct memory_variable *variables; /* first match counts */
-    size_t variable_count;                   /* */
-    const void *body;                        /* */
-    size_t body_len;                         /* */
+    size_t variable_count;
+    const void *body;
+    size_t body_len;
     size_t piece; /* bytes per read, 0 for all at once */
     bool cut;     /* the connection breaks after the body */
 };

@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 struct conditions {
-    const char *if_match;            /* header values, NULL where absent */
-    const char *if_none_match;       /* */
-    const char *if_modified_since;   /* */
-    const char *if_unmodified_since; /* */
-    const char *if_range;            /* */
+    const char *if_match; /* header values, NULL where absent */
+    const char *if_none_match;
+    const char *if_modified_since;
+    const char *if_unmodified_since;
+    const char *if_range;
 };
 
 enum condition_result {

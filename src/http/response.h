@@ -15,9 +15,9 @@
 enum { RESPONSE_LIVE_MAX = 64 * 1024 }; /* bytes of one live piece */
 
 struct response_header {
-    const char *name;             /* */
-    const char *value;            /* without control bytes */
-    struct response_header *next; /* */
+    const char *name;
+    const char *value; /* without control bytes */
+    struct response_header *next;
 };
 
 /* A body made while it is sent. The next piece goes to out; blocks for at
@@ -28,14 +28,14 @@ struct response {
     int status;                    /* HTTP status code */
     struct arena *arena;           /* the request's */
     struct response_header *first; /* in the order they were added */
-    struct response_header *last;  /* */
-    struct segment_list body;      /* empty for none */
-    live_producer *live;           /* NULL, or instead of body */
-    void (*live_end)(void *ctx);   /* called if the client leaves early */
-    void *live_ctx;                /* argument of both */
-    bool offload;                  /* the front server may send a body that is
-                                      one whole source */
-    bool failed;                   /* no memory while building: send a 503 */
+    struct response_header *last;
+    struct segment_list body;    /* empty for none */
+    live_producer *live;         /* NULL, or instead of body */
+    void (*live_end)(void *ctx); /* called if the client leaves early */
+    void *live_ctx;              /* argument of both */
+    bool offload;                /* the front server may send a body that is
+                                    one whole source */
+    bool failed;                 /* no memory while building: send a 503 */
 };
 
 void response_init(struct response *r, struct arena *a);

@@ -36,13 +36,13 @@ struct segment {
     struct source *source; /* where the slice is from */
     uint64_t offset;       /* first byte of the slice */
     uint64_t length;       /* bytes */
-    struct segment *next;  /* */
+    struct segment *next;
 };
 
 struct segment_list {
     struct segment *first; /* NULL if empty */
-    struct segment *last;  /* */
-    uint64_t length;       /* bytes of all segments */
+    struct segment *last;
+    uint64_t length; /* bytes of all segments */
 };
 
 /* Append; false if there is no memory. Literals are not copied. */

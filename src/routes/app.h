@@ -10,8 +10,8 @@
 #include "store/store.h"
 
 struct app {
-    const struct config *config; /* */
-    struct store *store;         /* */
+    const struct config *config;
+    struct store *store;
 };
 
 /* Answer one request: find the route, check the access, run the handler. The

@@ -16,7 +16,7 @@ struct route {
     const char *method;      /* GET stands for HEAD too */
     const char *path;        /* exact, or a prefix if it ends with '/' */
     enum access_scope scope; /* what the client must be allowed */
-    handler *handle;         /* */
+    handler *handle;
 };
 
 static const struct route routes[] = {

@@ -158,6 +158,8 @@ static enum error_code on_file_begin(void *ctx, const char *name,
                          "A chunk must be the only file of its form.");
     c->had_file = true;
     c->name = arena_strdup(c->plain.req->arena, name);
+    if (!c->name)
+        return error_set(e, ERR_MEMORY, "No memory for a chunk.");
     code = check_numbers(c, e);
     if (code == ERR_NONE)
         code = upload_check_new(c->plain.app->store, c->plain.req->arena, name,

@@ -311,8 +311,8 @@ enum error_code filepond_get(struct app *app, struct request *req,
 
 /* The body of a revert as it arrives. */
 struct id_body {
-    char id[UPLOAD_ID_MAX + 1]; /* */
-    size_t len;                 /* */
+    char id[UPLOAD_ID_MAX + 1];
+    size_t len;
 };
 
 static enum error_code take_id(void *ctx, const void *data, size_t len,

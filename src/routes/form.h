@@ -20,10 +20,10 @@ enum error_code form_receive(struct app *app, struct request *req,
  * the end. A session that is still there at the end is the caller's to
  * discard. */
 struct form {
-    struct app *app;              /* */
-    struct request *req;          /* */
-    struct intake_choice *choice; /* */
-    struct upload *upload;        /* NULL before the first file */
+    struct app *app;
+    struct request *req;
+    struct intake_choice *choice;
+    struct upload *upload; /* NULL before the first file */
 };
 
 enum error_code form_field(void *ctx, const char *name, const char *value,

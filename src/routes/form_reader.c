@@ -15,17 +15,17 @@
 enum part_kind { PART_FIELD, PART_FILE, PART_EMPTY };
 
 struct reader {
-    struct app *app;                  /* */
-    struct request *req;              /* */
+    struct app *app;
+    struct request *req;
     const struct form_events *events; /* the caller's */
-    void *ctx;                        /* */
-    struct multipart *parser;         /* */
-    json_t *metadata;                 /* object of the fields so far */
-    enum part_kind kind;              /* of the current part */
-    char *field_name;                 /* of the current field, in the arena */
-    struct buf value;                 /* of the current field */
-    uint64_t field_count;             /* */
-    size_t field_bytes;               /* names and values so far */
+    void *ctx;
+    struct multipart *parser;
+    json_t *metadata;    /* object of the fields so far */
+    enum part_kind kind; /* of the current part */
+    char *field_name;    /* of the current field, in the arena */
+    struct buf value;    /* of the current field */
+    uint64_t field_count;
+    size_t field_bytes; /* names and values so far */
 };
 
 static enum error_code charge_field(struct reader *f, size_t bytes,

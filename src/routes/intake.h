@@ -23,7 +23,7 @@ enum error_code intake_body(struct app *app, struct request *req,
  * header Upload-Id; id is "" if neither) and directory=1 in the query. */
 struct intake_choice {
     char id[UPLOAD_ID_MAX + 1]; /* valid, or "" */
-    bool directory;             /* */
+    bool directory;
 };
 
 enum error_code intake_choose(const struct request *req,

@@ -25,15 +25,15 @@ static const char *const action_names[ACTIONS] = {
     [APPEND] = "append", [STATUS] = "status", [CANCEL] = "cancel"};
 
 struct post {
-    struct app *app;     /* */
-    struct request *req; /* */
-    const char *id;      /* of the upload */
-    enum action action;  /* */
-    uint64_t offset;     /* */
-    uint64_t size;       /* or UPLOAD_SIZE_UNKNOWN */
-    struct transfer t;   /* its session is NULL before the file part */
-    bool had_file;       /* the file part has come */
-    bool is_stored;      /* nothing is left to append */
+    struct app *app;
+    struct request *req;
+    const char *id; /* of the upload */
+    enum action action;
+    uint64_t offset;
+    uint64_t size;     /* or UPLOAD_SIZE_UNKNOWN */
+    struct transfer t; /* its session is NULL before the file part */
+    bool had_file;     /* the file part has come */
+    bool is_stored;    /* nothing is left to append */
 };
 
 static enum error_code take_action(struct post *p, const char *value,

@@ -16,11 +16,11 @@ enum {
 
 /* A watcher of one session, in its request's arena. */
 struct watch {
-    struct app *app; /* */
-    const char *id;  /* */
-    char *last;      /* what was sent last, malloc'ed */
-    int silent_ms;   /* since anything was sent */
-    bool ended;      /* the session is over, or unknown */
+    struct app *app;
+    const char *id;
+    char *last;    /* what was sent last, malloc'ed */
+    int silent_ms; /* since anything was sent */
+    bool ended;    /* the session is over, or unknown */
 };
 
 /* One look, as JSON text for the caller to free. NULL if it is gone. */

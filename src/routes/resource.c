@@ -14,20 +14,20 @@ enum error_code resource_options(struct app *app, struct request *req,
                                  const char *rest, struct response *res,
                                  struct error *e)
 {
-    (void)rest;
     (void)e;
     response_init(res, req->arena);
     res->status = 204;
     response_header(res, "Allow", "%s",
                     *rest ? "GET, HEAD, PATCH, POST, PUT, DELETE, OPTIONS"
                           : "POST, OPTIONS");
-    response_header(res, "Accept-Patch",
-                    "application/offset+octet-stream, "
-                    "application/partial-upload");
-    if (transfer_speaks(app, PROTOCOL_TUS))
+    if (transfer_speaks(app, PROTOCOL_TUS)) {
+        response_header(res, "Accept-Patch", "application/offset+octet-stream");
         tus_options(app, res);
-    if (transfer_speaks(app, PROTOCOL_IETF))
+    }
+    if (transfer_speaks(app, PROTOCOL_IETF)) {
+        response_header(res, "Accept-Patch", "application/partial-upload");
         ietf_options(app, req, res);
+    }
     return ERR_NONE;
 }
 
@@ -113,11 +113,19 @@ enum error_code resource_patch(struct app *app, struct request *req,
                                const char *rest, struct response *res,
                                struct error *e)
 {
+    bool is_tus = tus_is_meant(req) || tus_is_content(req);
     enum error_code code = intake_coding(req, e);
 
+    if (code == ERR_NONE && is_tus && !transfer_speaks(app, PROTOCOL_TUS))
+        code = error_set(e, ERR_FORBIDDEN, "tus is switched off here.");
+    if (code == ERR_NONE && !is_tus && ietf_is_meant(req) &&
+        !transfer_speaks(app, PROTOCOL_IETF))
+        code = error_set(e, ERR_FORBIDDEN,
+                         "Resumable uploads of the IETF are switched off "
+                         "here.");
     if (code != ERR_NONE)
         return code;
-    if (tus_is_meant(req) || tus_is_content(req)) {
+    if (is_tus) {
         if (!tus_is_meant(req))
             tus_mark(res);
         code = tus_check_version(req, res, e);

@@ -237,10 +237,10 @@ struct metadata {
     struct arena *arena;  /* the request's */
     json_t *fields;       /* what is not taken out */
     const char *filename; /* values of the keys, or NULL */
-    const char *name;     /* */
-    const char *filetype; /* */
-    const char *type;     /* */
-    const char *fault;    /* what is wrong, or NULL */
+    const char *name;
+    const char *filetype;
+    const char *type;
+    const char *fault; /* what is wrong, or NULL */
 };
 
 /* The member that takes a key out, or NULL. */

@@ -22,21 +22,21 @@ bool transfer_speaks(const struct app *app, enum transfer_protocol p);
 
 /* A checksum of the request's bytes that is to be compared. */
 struct transfer_check {
-    struct checksum sum;                  /* running */
-    unsigned char expected[CHECKSUM_MAX]; /* */
-    size_t len;                           /* of expected */
-    enum error_code failure;              /* what a mismatch is called */
+    struct checksum sum; /* running */
+    unsigned char expected[CHECKSUM_MAX];
+    size_t len;              /* of expected */
+    enum error_code failure; /* what a mismatch is called */
 };
 
 enum { TRANSFER_CHECKS_MAX = 2 };
 
 /* One request's bytes on their way into a session. */
 struct transfer {
-    struct app *app;                                   /* */
-    struct request *req;                               /* */
-    struct upload *upload;                             /* held */
-    struct transfer_check checks[TRANSFER_CHECKS_MAX]; /* */
-    size_t check_count;                                /* */
+    struct app *app;
+    struct request *req;
+    struct upload *upload; /* held */
+    struct transfer_check checks[TRANSFER_CHECKS_MAX];
+    size_t check_count;
     bool whole;      /* all bytes of the request count, or none */
     uint64_t skip;   /* bytes of the request that the session has already */
     int64_t told_at; /* monotonic ms */

@@ -185,12 +185,12 @@ static enum error_code part_id(const struct request *req, const char *path,
 {
     static const char resource[] = "/upload/";
     size_t base = strlen(req->base);
-    const char *rest = path + base + sizeof resource - 1;
+    size_t before = base + sizeof resource - 1;
 
     if (strncmp(path, req->base, base) == 0 &&
         strncmp(path + base, resource, sizeof resource - 1) == 0 &&
-        id_is_upload(rest)) {
-        *id = arena_strdup(req->arena, rest);
+        id_is_upload(path + before)) {
+        *id = arena_strdup(req->arena, path + before);
         return *id ? ERR_NONE
                    : error_set(e, ERR_MEMORY, "No memory for the parts.");
     }

@@ -30,13 +30,13 @@ enum {
 /* A partial session as its final one sees it. */
 struct part {
     const char *path; /* of its bytes, below incoming/ */
-    uint64_t size;    /* */
+    uint64_t size;
 };
 
 struct parts {
     struct part *list; /* in order */
-    size_t count;      /* */
-    uint64_t total;    /* bytes of all */
+    size_t count;
+    uint64_t total; /* bytes of all */
 };
 
 static char *ids_as_json(struct arena *a, const char *const *ids, size_t count)
@@ -130,7 +130,9 @@ static enum error_code copy_part(struct upload *u, const struct part *p,
     int fd = disk_open_file(u->store->incoming, p->path, &size, e);
 
     if (fd < 0)
-        return e->code;
+        return e->code == ERR_NOT_FOUND
+                   ? error_set(e, ERR_GONE, "A part was removed meanwhile.")
+                   : e->code;
     while (code == ERR_NONE && offset < p->size &&
            clock_monotonic_ms() < until && !atomic_load(&u->store->stopping)) {
         size_t want = p->size - offset < PIECE ? (size_t)(p->size - offset)
@@ -201,7 +203,8 @@ static enum error_code consume(struct store *s, const char *json,
 static bool is_hopeless(enum error_code code)
 {
     return code == ERR_GONE || code == ERR_NOT_FOUND ||
-           code == ERR_BAD_REQUEST || code == ERR_DIGEST;
+           code == ERR_BAD_REQUEST || code == ERR_DIGEST ||
+           code == ERR_FILE_TOO_LARGE || code == ERR_FILE_TOO_SMALL;
 }
 
 /* Copy until all is there or the time is over, and let go of u. */
@@ -320,7 +323,8 @@ enum error_code concat_work(struct store *s, struct error *e)
         code = next_unfinished(s, id, e);
         arena_reset(a);
         if (code == ERR_NONE && *id && work_on(s, a, id, e) != ERR_NONE &&
-            e->code != ERR_BUSY)
+            e->code != ERR_BUSY && e->code != ERR_COMPLETED &&
+            e->code != ERR_GONE)
             log_failure(LOG_WARNING, e);
     } while (code == ERR_NONE && *id && !atomic_load(&s->stopping));
     if (code == ERR_NONE)

@@ -25,11 +25,11 @@ struct conn {
     sqlite3 *handle;              /* NULL until first used */
     struct stmt stmts[SQL_COUNT]; /* prepared when first used */
     struct stmt *used[SQL_COUNT]; /* those to reset in this borrowing */
-    size_t used_count;            /* */
-    struct error error;           /* first failure of this borrowing */
-    bool writer;                  /* the writing connection */
-    bool busy;                    /* borrowed */
-    bool broken;                  /* close it when it is given back */
+    size_t used_count;
+    struct error error; /* first failure of this borrowing */
+    bool writer;        /* the writing connection */
+    bool busy;          /* borrowed */
+    bool broken;        /* close it when it is given back */
 };
 
 void conn_init(struct conn *c, struct db *db, const char *path, bool power,

@@ -33,16 +33,16 @@ struct group {
 };
 
 struct db {
-    pthread_mutex_t mutex;        /* guards busy, the group and its members */
-    pthread_cond_t given_back;    /* some reader is free again */
-    pthread_cond_t turn;          /* the writer is free again */
-    pthread_cond_t committed;     /* some group is done */
-    struct group *group;          /* open transaction, or NULL */
-    unsigned writers_waiting;     /* for their turn */
-    uint64_t busy_failures;       /* groups that found the file locked */
-    char *path;                   /* of the file */
-    struct conn writer;           /* */
-    struct conn readers[READERS]; /* */
+    pthread_mutex_t mutex;     /* guards busy, the group and its members */
+    pthread_cond_t given_back; /* some reader is free again */
+    pthread_cond_t turn;       /* the writer is free again */
+    pthread_cond_t committed;  /* some group is done */
+    struct group *group;       /* open transaction, or NULL */
+    unsigned writers_waiting;  /* for their turn */
+    uint64_t busy_failures;    /* groups that found the file locked */
+    char *path;                /* of the file */
+    struct conn writer;
+    struct conn readers[READERS];
 };
 
 /* Bring the schema up to date inside the writer's transaction. */

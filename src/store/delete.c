@@ -15,14 +15,14 @@ enum { PURGE_STEP = 100 }; /* files that are looked at in one read */
 
 /* What has to be known of a file to remove it. */
 struct victim {
-    char id[ID_LENGTH + 1]; /* */
-    bool inside;            /* of a directory upload */
+    char id[ID_LENGTH + 1];
+    bool inside; /* of a directory upload */
     char path[ID_LENGTH + 1 + FILENAME_PATH_MAX + 1]; /* below the mount */
 };
 
 struct victims {
-    struct victim list[PURGE_STEP]; /* */
-    size_t count;                   /* */
+    struct victim list[PURGE_STEP];
+    size_t count;
 };
 
 static void take_victim(struct stmt *row, struct victim *v)

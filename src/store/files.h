@@ -18,27 +18,27 @@
 #include "store/store.h"
 
 struct file {
-    char id[ID_LENGTH + 1];            /* */
-    const char *directory;             /* id of its directory upload or NULL */
-    bool is_directory;                 /* a directory upload as a whole */
-    bool has_sha256;                   /* sha256 is known */
-    unsigned char sha256[DIGEST_SIZE]; /* */
-    const char *mount;                 /* name of the mount */
-    const char *path;                  /* below the mount, UTF-8 */
-    const char *name;                  /* cleaned; relative in a directory */
-    const char *type;                  /* media type */
-    uint64_t size;                     /* bytes; of a directory: the sum */
-    uint64_t count;                    /* 1; of a directory: its files */
-    const char *metadata;              /* JSON object */
-    int64_t created_at;                /* microseconds since the epoch */
-    struct file *next;                 /* in a list */
+    char id[ID_LENGTH + 1];
+    const char *directory; /* id of its directory upload or NULL */
+    bool is_directory;     /* a directory upload as a whole */
+    bool has_sha256;       /* sha256 is known */
+    unsigned char sha256[DIGEST_SIZE];
+    const char *mount;    /* name of the mount */
+    const char *path;     /* below the mount, UTF-8 */
+    const char *name;     /* cleaned; relative in a directory */
+    const char *type;     /* media type */
+    uint64_t size;        /* bytes; of a directory: the sum */
+    uint64_t count;       /* 1; of a directory: its files */
+    const char *metadata; /* JSON object */
+    int64_t created_at;   /* microseconds since the epoch */
+    struct file *next;    /* in a list */
 };
 
 struct file_list {
     struct file *first; /* NULL if empty */
-    struct file *last;  /* */
-    size_t count;       /* files in the list */
-    bool more;          /* there are further ones */
+    struct file *last;
+    size_t count; /* files in the list */
+    bool more;    /* there are further ones */
 };
 
 void file_list_append(struct file_list *l, struct file *f);

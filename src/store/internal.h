@@ -28,16 +28,16 @@ struct mount {
 
 struct store {
     const struct config *config; /* the caller's */
-    struct db *db;               /* */
-    int data;                    /* open directory */
-    int incoming;                /* open directory, in data */
-    char *data_path;             /* real path of the data directory */
-    struct mount uploads;        /* */
-    char *found_url;             /* of uploads, if not the configured one */
-    bool power;                  /* durability = power */
-    _Atomic int64_t next_sweep;  /* when this process may ask again, ms */
-    atomic_bool finals_wait;     /* final sessions are not put together yet */
-    atomic_bool stopping;        /* long work is to be left for later */
+    struct db *db;
+    int data;        /* open directory */
+    int incoming;    /* open directory, in data */
+    char *data_path; /* real path of the data directory */
+    struct mount uploads;
+    char *found_url;            /* of uploads, if not the configured one */
+    bool power;                 /* durability = power */
+    _Atomic int64_t next_sweep; /* when this process may ask again, ms */
+    atomic_bool finals_wait;    /* final sessions are not put together yet */
+    atomic_bool stopping;       /* long work is to be left for later */
 };
 
 /* The files of the session with this home, in order of arrival. */

@@ -41,10 +41,10 @@ static enum upload_state state_of(const char *word)
 
 /* The row of a session. */
 struct session_row {
-    char home[ID_LENGTH + 1]; /* */
-    char state[16];           /* as in the row */
-    bool resumable;           /* */
-    int64_t updated_at;       /* ms since the epoch */
+    char home[ID_LENGTH + 1];
+    char state[16]; /* as in the row */
+    bool resumable;
+    int64_t updated_at; /* ms since the epoch */
 };
 
 static enum error_code unknown(struct error *e)

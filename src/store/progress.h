@@ -16,17 +16,17 @@ enum upload_state {
 };
 
 struct progress {
-    const char *id;          /* of the session */
-    enum upload_state state; /* */
-    uint64_t loaded;         /* bytes received */
-    bool has_total;          /* total is known */
-    uint64_t total;          /* bytes announced */
-    const char *error;       /* slug of the failure, or "" */
-    bool resumable;          /* bytes outlive their request */
-    bool partial;            /* part of a final session */
-    bool final;              /* put together from partial sessions */
-    const char *echo;        /* as it was created, or NULL */
-    const char *concat;      /* */
+    const char *id; /* of the session */
+    enum upload_state state;
+    uint64_t loaded;   /* bytes received */
+    bool has_total;    /* total is known */
+    uint64_t total;    /* bytes announced */
+    const char *error; /* slug of the failure, or "" */
+    bool resumable;    /* bytes outlive their request */
+    bool partial;      /* part of a final session */
+    bool final;        /* put together from partial sessions */
+    const char *echo;  /* as it was created, or NULL */
+    const char *concat;
     int64_t expires_at;     /* ms since the epoch, if resumable and receiving */
     struct file_list files; /* when stored */
 };

@@ -180,6 +180,10 @@ enum error_code publish(struct upload *u, const char *metadata, struct error *e)
         code = commit_stored(u, e);
     if (code != ERR_NONE) {
         (void)move_files(u, mount, u->home_dir, &ignored);
+        if (u->store->power) {
+            (void)disk_sync_dir(u->home_dir, &ignored);
+            (void)disk_sync_dir(mount, &ignored);
+        }
         if (u->resumable)
             (void)publish_reopen(u->store, u->home, &ignored);
         else

@@ -60,8 +60,9 @@ enum error_code upload_resume(struct store *s, struct arena *a, const char *id,
                               struct upload **out, struct error *e);
 
 /* Make a running request for the session let go, so that the offset that
- * progress_get tells holds. ERR_BUSY if it does not. Not an error: nothing is
- * running, the session is over, final, or unknown. */
+ * progress_get tells holds. ERR_BUSY if it does not, ERR_GONE if its bytes are
+ * lost. Not an error: nothing is running, the session is over, final, or
+ * unknown. */
 enum error_code upload_settle(struct store *s, struct arena *a, const char *id,
                               struct error *e);
 
@@ -77,7 +78,7 @@ void upload_hold(struct upload *u);
 void upload_abandon(struct upload *u);
 
 /* Give a session of unknown length its length. ERR_LENGTH if it has another
- * one or more bytes already, ERR_FILE_TOO_LARGE. */
+ * one or more bytes already, ERR_FILE_TOO_LARGE, ERR_FILE_TOO_SMALL. */
 enum error_code upload_set_total(struct upload *u, uint64_t total,
                                  struct error *e);
 
@@ -92,9 +93,9 @@ void upload_set_fields(struct upload *u, const char *fields);
 /* The digest that the whole file must have. */
 void upload_expect(struct upload *u, const unsigned char sha256[32]);
 
-uint64_t upload_offset(const struct upload *u);    /* bytes received */
-uint64_t upload_total(const struct upload *u);     /* or UPLOAD_SIZE_UNKNOWN */
-bool upload_is_partial(const struct upload *u);    /* */
+uint64_t upload_offset(const struct upload *u); /* bytes received */
+uint64_t upload_total(const struct upload *u);  /* or UPLOAD_SIZE_UNKNOWN */
+bool upload_is_partial(const struct upload *u);
 const char *upload_fields(const struct upload *u); /* as created, never NULL */
 
 /* Bytes that may still come: until the length, or without end. */

@@ -76,8 +76,7 @@ enum error_code session_create_final(struct upload *u,
     return code == ERR_NONE ? store_new(u, r, total, e) : code;
 }
 
-/* Open the file at the last acknowledged byte. One that was given a name may
- * still lie there without. */
+/* One that was given a name may still lie there without. */
 static int open_named(struct upload *u, int dir)
 {
     const char *name = u->current->name;
@@ -90,6 +89,7 @@ static int open_named(struct upload *u, int dir)
     return fd;
 }
 
+/* Open the file at the last acknowledged byte. */
 static enum error_code reopen_file(struct upload *u, struct error *e)
 {
     int dir = disk_open_dir(u->home_dir, u->current->id, e);
@@ -182,17 +182,16 @@ enum error_code upload_settle(struct store *s, struct arena *a, const char *id,
     const char *state = "";
     enum error_code code = u ? session_read(u, &state, e) : e->code;
 
-    if (code == ERR_NONE)
-        code = session_refuse(state, e);
+    if (code == ERR_NOT_FOUND ||
+        (code == ERR_NONE && session_refuse(state, e) != ERR_NONE))
+        return ERR_NONE;
     if (code == ERR_NONE && !u->parts)
         code = session_take_home(u, true, e);
     else if (code == ERR_NONE && strcmp(state, "publishing") == 0)
         code = recover_home(s, u->home, e);
     if (u)
         session_close(u);
-    return code == ERR_NOT_FOUND || code == ERR_GONE || code == ERR_COMPLETED
-               ? ERR_NONE
-               : code;
+    return code == ERR_COMPLETED ? ERR_NONE : code;
 }
 
 enum error_code upload_suspend(struct upload *u, struct error *e)

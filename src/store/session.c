@@ -151,8 +151,8 @@ enum error_code session_acknowledge(struct upload *u, struct error *e)
     return ERR_NONE;
 }
 
-/* Bytes that came while digests were switched off cannot be caught up with:
- * then the file has none. */
+/* Bytes that came while digests were switched off are read again only if a
+ * digest is expected; else the file has none. */
 static bool take_columns(struct upload *u, struct stmt *q)
 {
     struct file *f = arena_alloc(u->arena, sizeof *f);

@@ -63,8 +63,8 @@ static enum error_code take_lease(struct store *s, bool force, bool *mine,
 
 /* Homes of sessions that may have lost their process. */
 struct lost {
-    char home[SWEEP_STEP][ID_LENGTH + 1]; /* */
-    size_t count;                         /* */
+    char home[SWEEP_STEP][ID_LENGTH + 1];
+    size_t count;
 };
 
 /* The next ones after a home, in order. */
@@ -126,6 +126,11 @@ static enum error_code move_home(struct store *s, const char *home, int dir,
         disk_move(s->uploads.dir, id, dir, id, e) != ERR_NONE &&
         e->sys != ENOENT)
         return e->code;
+    if (code == ERR_NONE && *id && s->power) {
+        code = disk_sync_dir(dir, e);
+        if (code == ERR_NONE)
+            code = disk_sync_dir(s->uploads.dir, e);
+    }
     return code;
 }
 

@@ -1,6 +1,6 @@
 /*
  * The inside of an upload session, shared by upload.c, session.c, takeover.c,
- * resume.c, concat.c and publish.c.
+ * resume.c, concat.c, adopt.c and publish.c.
  */
 #ifndef SLIPWAY_STORE_UPLOAD_INTERNAL_H
 #define SLIPWAY_STORE_UPLOAD_INTERNAL_H
@@ -9,21 +9,21 @@
 #include "store/resumable.h"
 
 struct upload {
-    struct store *store;        /* */
-    struct arena *arena;        /* the request's */
-    char id[UPLOAD_ID_MAX + 1]; /* */
-    char home[ID_LENGTH + 1];   /* its directory in incoming/ */
-    int home_dir;               /* open and locked */
-    bool has_row;               /* other processes may see it */
-    bool resumable;             /* outlives its request */
-    bool partial;               /* of a resumable one: never published */
-    bool held;                  /* nothing is acknowledged before the end */
-    int64_t claim;              /* the row's, when this request took it up */
-    const char *fields;         /* of a resumable one: metadata as JSON */
-    const char *echo;           /* while it is created, as the next two */
-    const char *concat;         /* */
-    const char *parts;          /* JSON array of ids, or NULL */
-    bool has_expected;          /* expected is set */
+    struct store *store;
+    struct arena *arena; /* the request's */
+    char id[UPLOAD_ID_MAX + 1];
+    char home[ID_LENGTH + 1]; /* its directory in incoming/ */
+    int home_dir;             /* open and locked */
+    bool has_row;             /* other processes may see it */
+    bool resumable;           /* outlives its request */
+    bool partial;             /* of a resumable one: never published */
+    bool held;                /* nothing is acknowledged before the end */
+    int64_t claim;            /* the row's, when this request took it up */
+    const char *fields;       /* of a resumable one: metadata as JSON */
+    const char *echo;         /* while it is created, as the next two */
+    const char *concat;
+    const char *parts;                   /* JSON array of ids, or NULL */
+    bool has_expected;                   /* expected is set */
     unsigned char expected[DIGEST_SIZE]; /* digest of the whole file */
     bool chosen;                         /* the caller chose the id */
     bool as_directory;                   /* one directory upload */
@@ -66,6 +66,10 @@ enum error_code session_acknowledge(struct upload *u, struct error *e);
  * claims it, ERR_COMPLETED if it was used up as a part. */
 enum error_code session_check_row(struct upload *u, struct error *e);
 
+/* Compute a digest that is expected but was not computed from the first byte
+ * on. */
+enum error_code session_catch_up(struct upload *u, struct error *e);
+
 /* Keep the session from expiring, without acknowledging anything. */
 enum error_code session_touch(struct upload *u, struct error *e);
 
@@ -98,7 +102,7 @@ enum { STATE_MAX = 16 };
 struct session_now {
     char state[STATE_MAX]; /* "expired" also if only the time says so */
     int64_t claim;         /* requests that wanted it while it was held */
-    bool resumable;        /* */
+    bool resumable;
 };
 
 /* ERR_NOT_FOUND. */

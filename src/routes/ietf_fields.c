@@ -1,0 +1,224 @@
+/*
+ * The header fields of the draft, and what differs between its versions, all
+ * of it in one table.
+ */
+#include "routes/ietf_fields.h"
+
+#include <inttypes.h>
+#include <nettle/base64.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "http/params.h"
+#include "http/structured.h"
+#include "routes/ietf.h"
+
+static const struct ietf_version versions[] = {
+    {3, true, false, true, 201, true, "max-age"},
+    {5, false, false, false, 204, false, "max-age"},
+    {6, false, true, false, 204, false, "expires"},
+    {7, false, true, false, 204, false, "max-age"},
+    {8, false, true, false, 204, false, "max-age"},
+};
+
+enum { VERSIONS = sizeof versions / sizeof versions[0], TYPE_MAX = 64 };
+
+static const char complete_field[] = "Upload-Complete";
+static const char incomplete_field[] = "Upload-Incomplete";
+
+/* The version that the request names; *named is false if it is none of ours
+ * and the newest stands in. */
+static const struct ietf_version *version_of(const struct request *req,
+                                             bool *named)
+{
+    int64_t number;
+
+    *named = false;
+    if (structured_integer(request_header(req, "Upload-Draft-Interop-Version"),
+                           &number) == STRUCTURED_FOUND)
+        for (size_t i = 0; i < VERSIONS; i++)
+            if (versions[i].number == number) {
+                *named = true;
+                return &versions[i];
+            }
+    if (request_header(req, incomplete_field) &&
+        !request_header(req, complete_field))
+        return &versions[0];
+    return &versions[VERSIONS - 1];
+}
+
+const struct ietf_version *ietf_version(const struct request *req)
+{
+    bool named;
+
+    return version_of(req, &named);
+}
+
+/* Whether this request brings the last byte. false if it does not say. */
+bool ietf_says_complete(const struct request *req, bool *complete)
+{
+    const struct ietf_version *v = ietf_version(req);
+    const char *name = v->incomplete ? incomplete_field : complete_field;
+    bool value;
+
+    if (structured_boolean(request_header(req, name), &value) !=
+        STRUCTURED_FOUND)
+        return false;
+    *complete = v->incomplete ? !value : value;
+    return true;
+}
+
+/* wanted: a type, or the first half of one with its slash. */
+bool ietf_has_type(const struct request *req, const char *wanted)
+{
+    const char *header = request_header(req, "Content-Type");
+    char type[TYPE_MAX];
+
+    return header && params_value(header, type, sizeof type) &&
+           (wanted[strlen(wanted) - 1] == '/'
+                ? strncmp(type, wanted, strlen(wanted)) == 0
+                : strcmp(type, wanted) == 0);
+}
+
+bool ietf_is_meant(const struct request *req)
+{
+    return !request_header(req, "Tus-Resumable") &&
+           (request_header(req, "Upload-Draft-Interop-Version") ||
+            request_header(req, complete_field) ||
+            request_header(req, incomplete_field) ||
+            ietf_has_type(req, "application/partial-upload"));
+}
+
+bool ietf_is_creation(const struct request *req)
+{
+    bool complete = false;
+
+    return ietf_is_meant(req) && ietf_says_complete(req, &complete) &&
+           !(complete && ietf_has_type(req, "multipart/"));
+}
+
+void ietf_put_complete(const struct request *req, struct response *res,
+                       bool complete)
+{
+    const struct ietf_version *v = ietf_version(req);
+
+    if (v->incomplete)
+        response_header(res, incomplete_field, "?%d", !complete);
+    else
+        response_header(res, complete_field, "?%d", complete);
+}
+
+void ietf_put_limits(const struct app *app, const struct request *req,
+                     struct response *res)
+{
+    const struct config *c = app->config;
+    uint64_t most = config_number(c, OPT_MAX_FILE_SIZE);
+    uint64_t append = config_number(c, OPT_MAX_REQUEST_SIZE);
+    char max_size[40] = "", max_append[40] = "";
+
+    if (most)
+        (void)snprintf(max_size, sizeof max_size, "max-size=%" PRIu64 ", ",
+                       most);
+    if (append)
+        (void)snprintf(max_append, sizeof max_append,
+                       "max-append-size=%" PRIu64 ", ", append);
+    response_header(
+        res, "Upload-Limit", "%s%smin-size=%" PRIu64 ", %s=%" PRIu64, max_size,
+        max_append, config_number(c, OPT_MIN_FILE_SIZE),
+        ietf_version(req)->max_age, config_number(c, OPT_EXPIRE_AFTER));
+}
+
+void ietf_options(const struct app *app, const struct request *req,
+                  struct response *res)
+{
+    ietf_put_limits(app, req, res);
+}
+
+bool ietf_may_interim(const struct app *app, const struct request *req)
+{
+    bool named;
+
+    (void)version_of(req, &named);
+    return named && req->interim && config_choice(app->config, OPT_INTERIM);
+}
+
+static void begin_interim(const struct request *req, struct response *r)
+{
+    response_init(r, req->arena);
+    r->status = 104;
+    response_header(r, "Upload-Draft-Interop-Version", "%d",
+                    ietf_version(req)->number);
+}
+
+void ietf_tell_offset(const struct transfer *t)
+{
+    struct response r;
+
+    begin_interim(t->req, &r);
+    response_header(&r, "Upload-Offset", "%" PRIu64, upload_offset(t->upload));
+    t->req->interim(t->req->interim_ctx, &r);
+}
+
+void ietf_tell_location(const struct app *app, const struct request *req,
+                        const char *id)
+{
+    struct response r;
+
+    begin_interim(req, &r);
+    transfer_location(req, &r, id);
+    ietf_put_limits(app, req, &r);
+    req->interim(req->interim_ctx, &r);
+}
+
+static void add_check(struct transfer *t, const char *field, const char *key,
+                      enum checksum_algorithm algorithm)
+{
+    struct transfer_check *c = &t->checks[t->check_count];
+
+    if (structured_member_bytes(field, key, c->expected, sizeof c->expected,
+                                &c->len) != STRUCTURED_FOUND)
+        return;
+    checksum_init(&c->sum, algorithm);
+    c->failure = ERR_DIGEST;
+    t->check_count++;
+}
+
+/* Content-Digest: of the bytes of this request. */
+void ietf_take_content_digest(struct transfer *t)
+{
+    const char *field = request_header(t->req, "Content-Digest");
+
+    add_check(t, field, "sha-256", CHECKSUM_SHA256);
+    add_check(t, field, "sha-512", CHECKSUM_SHA512);
+}
+
+/* Repr-Digest: of the whole file. false if there is none that we know. */
+bool ietf_repr_digest(const struct request *req,
+                      unsigned char sha256[DIGEST_SIZE])
+{
+    unsigned char value[DIGEST_SIZE];
+    size_t len;
+
+    if (structured_member_bytes(request_header(req, "Repr-Digest"), "sha-256",
+                                value, sizeof value,
+                                &len) != STRUCTURED_FOUND ||
+        len != DIGEST_SIZE)
+        return false;
+    memcpy(sha256, value, DIGEST_SIZE);
+    return true;
+}
+
+void ietf_put_repr_digest(const struct request *req, struct response *res,
+                          const struct file *f)
+{
+    char text[BASE64_ENCODE_RAW_LENGTH(DIGEST_SIZE) + 1] = "";
+    int64_t weight;
+
+    if (!f->has_sha256 ||
+        structured_member_integer(request_header(req, "Want-Repr-Digest"),
+                                  "sha-256", &weight) != STRUCTURED_FOUND ||
+        weight <= 0)
+        return;
+    base64_encode_raw(text, DIGEST_SIZE, f->sha256);
+    response_header(res, "Repr-Digest", "sha-256=:%s:", text);
+}

@@ -1,0 +1,57 @@
+/*
+ * Reading and writing the header fields of the draft for resumable uploads in
+ * the words of the request's version, interim responses and digests among
+ * them.
+ */
+#ifndef SLIPWAY_ROUTES_IETF_FIELDS_H
+#define SLIPWAY_ROUTES_IETF_FIELDS_H
+
+#include "routes/transfer.h"
+
+struct ietf_version {
+    int number;          /* Upload-Draft-Interop-Version */
+    bool incomplete;     /* Upload-Incomplete instead of Upload-Complete */
+    bool typed;          /* PATCH needs application/partial-upload */
+    bool strict;         /* HEAD and DELETE must not have Upload-* fields */
+    int append_status;   /* of a PATCH that leaves the upload incomplete */
+    bool gone_unknown;   /* an upload that is over is 404, not 410 */
+    const char *max_age; /* what Upload-Limit calls the lifetime */
+};
+
+/* The version that the request names, or the newest. */
+const struct ietf_version *ietf_version(const struct request *req);
+
+/* Whether this request brings the last byte. false if it does not say. */
+bool ietf_says_complete(const struct request *req, bool *complete);
+
+/* Is the content type wanted: a type, or the first half of one with its
+ * slash? */
+bool ietf_has_type(const struct request *req, const char *wanted);
+
+/* Upload-Complete or Upload-Incomplete. */
+void ietf_put_complete(const struct request *req, struct response *res,
+                       bool complete);
+
+/* Upload-Limit. */
+void ietf_put_limits(const struct app *app, const struct request *req,
+                     struct response *res);
+
+/* Interim responses (104): whether the request may get them; where the upload
+ * is; how far it is, for transfer's tell. */
+bool ietf_may_interim(const struct app *app, const struct request *req);
+void ietf_tell_location(const struct app *app, const struct request *req,
+                        const char *id);
+void ietf_tell_offset(const struct transfer *t);
+
+/* RFC 9530. Content-Digest, of the bytes of this request, as checks. */
+void ietf_take_content_digest(struct transfer *t);
+
+/* Repr-Digest, of the whole file. false if there is none that we know. */
+bool ietf_repr_digest(const struct request *req,
+                      unsigned char sha256[DIGEST_SIZE]);
+
+/* Repr-Digest in the answer, if Want-Repr-Digest asks for it. */
+void ietf_put_repr_digest(const struct request *req, struct response *res,
+                          const struct file *f);
+
+#endif
