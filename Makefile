@@ -143,5 +143,5 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/doc/slipway
 
 clean:
-	rm -rf build
+	rm -rf build cgi-bin/slipway.cgi cgi-bin/slipway.fcgi
 .PHONY: all unit fuzz-programs fuzz run test test-quick lint bench static install clean

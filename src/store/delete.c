@@ -81,6 +81,16 @@ static enum error_code forget(struct store *s, const char *id, struct error *e)
     return db_end(c, true, e);
 }
 
+/* What has left the public. On a network file system a file that somebody has
+ * open keeps its directory; then the sweep removes it as an orphan. */
+static enum error_code remove_private(struct store *s, const char *id,
+                                      struct error *e)
+{
+    enum error_code code = disk_remove_tree(s->incoming, id, e);
+
+    return code != ERR_NONE && e->sys == ENOTEMPTY ? ERR_NONE : code;
+}
+
 static enum error_code purge(struct store *s, const struct victim *v,
                              struct error *e)
 {
@@ -91,7 +101,7 @@ static enum error_code purge(struct store *s, const struct victim *v,
     else
         code = take_away(s, v->id, e);
     if (code == ERR_NONE && !v->inside)
-        code = disk_remove_tree(s->incoming, v->id, e);
+        code = remove_private(s, v->id, e);
     return code == ERR_NONE ? forget(s, v->id, e) : code;
 }
 

@@ -222,6 +222,16 @@ test('a web server that sends the question back to slipway waits for nothing', a
   assert.ok(Date.now() - started < 1500, `${Date.now() - started} ms`);
 });
 
+test('within one process a wrong port is not held against others either', async (t) => {
+  const here = site(t);
+  const { env } = await webServer(t, says(403));
+  const service = await fastcgi(t, here);
+  const at = (port) => service.get({ ...env, DOCUMENT_ROOT: here.docroot, SERVER_PORT: port });
+  assert.match(await at('1'), /^Status: 503/);
+  assert.match(await at(env.SERVER_PORT), /^Status: 200/);
+  assert.match(await at('1'), /^Status: 200/);
+});
+
 test('many first requests at once ask once', async (t) => {
   const here = site(t);
   const { env, asked } = await webServer(t, (req, res) => setTimeout(() => says(403)(req, res), 300));
@@ -362,9 +372,11 @@ test('settings change between requests, never within one', async (t) => {
   const here = site(t);
   const service = await fastcgi(t, here);
   assert.match(await service.get({}), /"max_file_size": ?17179869184/);
-  const upload = service.put('slow.txt', ['first half, ', () => sleep(10000), 'second half']);
+  const upload = service.put('slow.txt', ['first half, ', () => sleep(14000), 'second half']);
   await sleep(500);
   fs.writeFileSync(here.ini, '[limits]\nmax_file_size = 5\n');
+  const then = new Date(Date.now() - 60000); // it counts at once
+  fs.utimesSync(here.ini, then, then);
   assert.match(await upload, /^Status: 201/);
   await waitFor('the new limit', async () => (
     /"max_file_size": ?5,/.test(await service.get({}))), { timeout: 10000, every: 200 });
