@@ -103,24 +103,24 @@ setup-%:
 
 run:
 	@scripts/setup build run $(SERVER)
-	@$(MAKE) -s all
+	@$(MAKE) -s -j2 all
 	@PORT=$(PORT) STATE=$(STATE) SERVER=$(SERVER) exec scripts/run
 
 test: setup-test
-	@$(MAKE) -s all fuzz-programs static
-	@$(MAKE) -s SANITIZE=1 unit
+	@$(MAKE) -s -j2 all fuzz-programs static
+	@$(MAKE) -s -j2 SANITIZE=1 unit
 	@scripts/test all
 
 test-quick: setup-test
-	@$(MAKE) -s all
-	@$(MAKE) -s SANITIZE=1 unit
+	@$(MAKE) -s -j2 all
+	@$(MAKE) -s -j2 SANITIZE=1 unit
 	@scripts/test quick
 
 lint: setup-lint
 	@scripts/lint
 
 bench: setup-bench
-	@$(MAKE) -s all
+	@$(MAKE) -s -j2 all
 	@node bench/run.mjs $(BENCH) --slipway $(BUILD)/slipway
 
 # One binary without shared libraries, and under the two names by which a web
