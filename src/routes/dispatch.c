@@ -14,12 +14,14 @@
 
 struct route {
     const char *method;      /* GET stands for HEAD too */
-    const char *path;        /* exact, or a prefix if it ends with '/' */
+    const char *path;        /* exact, or a prefix if it ends with '/';
+                                but "/" is the root alone */
     enum access_scope scope; /* what the client must be allowed */
     handler *handle;
 };
 
 static const struct route routes[] = {
+    {"GET", "/", ACCESS_NONE, home_get},
     {"GET", "/status", ACCESS_NONE, status_get},
     {"POST", "/upload", ACCESS_UPLOAD, upload_post},
     {"OPTIONS", "/upload", ACCESS_NONE, resource_options},
@@ -49,6 +51,8 @@ static const char *match(const struct route *r, const char *path)
 {
     size_t len = strlen(r->path);
 
+    if (len == 1)
+        return *path == '\0' || strcmp(path, "/") == 0 ? "" : NULL;
     if (r->path[len - 1] == '/')
         return strncmp(path, r->path, len) == 0 ? path + len : NULL;
     return strcmp(path, r->path) == 0 ? path + len : NULL;

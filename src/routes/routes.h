@@ -16,6 +16,7 @@ typedef enum error_code handler(struct app *app, struct request *req,
                                 const char *rest, struct response *res,
                                 struct error *e);
 
+handler home_get;
 handler status_get;
 handler upload_post;
 handler upload_put;

@@ -132,6 +132,22 @@ for (const [name, programs, base] of [
   });
 }
 
+for (const program of ['slipway.cgi', 'slipway.fcgi']) {
+  test(`the first page has a form that works, ${program}`, async (t) => {
+    const host = await hostFor(t, { programs: [program] });
+    const page = await host.request({ path: '/slipway/' });
+    assert.equal(page.status, 200, page.body.toString());
+    const [, action] = /action="([^"]+)"/.exec(page.body.toString());
+    const { type, body } = multipart([{ name: 'file', filename: 'a b.txt', data: 'hello' }]);
+    const answer = await host.request({
+      method: 'POST', path: action, body, headers: [['Content-Type', type], ['Accept', 'text/html']],
+    });
+    assert.equal(answer.status, 201);
+    const [, link] = /<li><a href="([^"]+)"/.exec(answer.body.toString());
+    assert.equal((await host.request({ path: link })).body.toString(), 'hello');
+  });
+}
+
 test('large uploads go through CGI where FastCGI refuses them', async (t) => {
   const host = await hostFor(t, { programs: ['slipway.cgi', 'slipway.fcgi'] });
   const body = crypto.randomBytes(3 << 20);
@@ -155,7 +171,7 @@ test('without the ini file the defaults do', async (t) => {
 // --- What the web gets to see ------------------------------------------------
 
 const secrets = ['slipway.ini', 'slipway.ini~', 'slipway.cgi.new', 'slipway.fcgi.part', 'slipway.db',
-  'data/slipway.db', 'data/incoming/', 'data/', 'data', 'uploads/', ''];
+  'data/slipway.db', 'data/incoming/', 'data/', 'data', 'uploads/'];
 
 test('settings, data, copies and lists are closed', async (t) => {
   const host = await hostFor(t, { programs: ['slipway.cgi', 'slipway.fcgi'] });
