@@ -19,9 +19,14 @@ import {
   tusHead, within,
 } from '../lib/clients.mjs';
 import { everything } from '../lib/e2e.mjs';
+import { ofFeature } from '../lib/exceptions.mjs';
 import { json } from '../lib/http.mjs';
 import { Server } from '../lib/server.mjs';
+import { standard } from '../lib/servers.mjs';
 import { sleep, waitFor } from '../lib/wait.mjs';
+
+// Why the rest of a request that broke cannot be sent, if so.
+const lost = ofFeature(standard, 'kept of an upload that broke')?.why ?? false;
 
 // What a broken connection may cost: the bytes of one checkpoint interval.
 const CHECKPOINT = 16 * MIB;
@@ -274,7 +279,7 @@ for (const protocol of protocols) {
         { data, name: 'upload', type: 'application/octet-stream' });
     });
 
-    test('aborted in one long PATCH, resumed from storage by another client', async () => {
+    test('aborted in one long PATCH, resumed from storage by another client', { skip: lost }, async () => {
       const data = content(40 * MIB, `${protocol} abort`);
       const file = contentFile(scratch, `abort-${protocol}.bin`, data);
       const options = {
@@ -460,7 +465,7 @@ describe('parallelUploads', () => {
     assert.equal(most, 4);
   });
 
-  test('aborted in all parts, resumed from storage', async () => {
+  test('aborted in all parts, resumed from storage', { skip: lost }, async () => {
     const data = content(48 * MIB, 'parallel abort');
     const options = parallel({
       metadata: named_('parallel-abort.txt'), removeFingerprintOnSuccess: true,
