@@ -102,9 +102,9 @@ setup-%:
 	@scripts/setup build run lighttpd $*
 
 run:
-	@scripts/setup build run $(SERVER)
+	@scripts/setup build run "$(SERVER)"
 	@$(MAKE) -s -j2 all
-	@PORT=$(PORT) STATE=$(STATE) SERVER=$(SERVER) exec scripts/run
+	@PORT="$(PORT)" STATE="$(STATE)" SERVER="$(SERVER)" exec scripts/run
 
 test: setup-test
 	@$(MAKE) -s -j2 all fuzz-programs static

@@ -102,12 +102,14 @@ export class Server {
   // Starts one program; its messages go to the log.
   #spawn([file, ...argv]) {
     const out = fs.openSync(path.join(this.dir, 'out.log'), 'a');
-    const child = spawn(file, argv, {
+    const whom = this.account.uid === undefined ? []
+      : [path.join(root, 'scripts/servers/as'), this.kind.account];
+    const [first, ...rest] = [...whom, file, ...argv];
+    const child = spawn(first, rest, {
       stdio: ['ignore', out, out],
       env: {
         ...process.env, PATH: searchPath, TMPDIR: path.join(this.dir, 'spool'), ...this.options.env,
       },
-      ...this.account,
     });
     fs.closeSync(out);
     child.once('error', (error) => { this.#failed = error; });
