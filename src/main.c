@@ -70,7 +70,7 @@ static int run_fastcgi(const char *config, const char *socket)
     } else if (socket) {
         fd = -1;
     }
-    while (fd >= 0 && (end = fastcgi_serve(&s, fd)) == FASTCGI_AGAIN) {
+    while (fd >= 0 && (end = fastcgi_serve(&s, fd, !socket)) == FASTCGI_AGAIN) {
         service_close(&s);
         service_open(&s, config);
     }

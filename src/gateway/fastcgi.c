@@ -32,14 +32,15 @@ enum {
     WATCH_SECONDS = 2,       /* between two looks at the executable */
     DRAIN_SECONDS = 4,       /* for requests that run; then bodies end */
     END_SECONDS = 2,         /* for the answers to those */
-    REPLACED_SECONDS = 30,   /* for a moment without requests, once the
-                                executable was replaced */
+    CHANGED_SECONDS = 30,    /* for a moment without requests, once the
+                                executable or the ini file has changed */
     EXPLAINING_THREADS = 16  /* at most, while nothing else is to be said */
 };
 
 struct server {
     struct service *service;
-    int listener; /* with a receive timeout */
+    int listener;   /* with a receive timeout */
+    bool respawned; /* a new process comes when this one leaves */
     int max_threads;
     pthread_attr_t attr;   /* of workers */
     pthread_mutex_t mutex; /* guards threads */
@@ -208,28 +209,29 @@ static bool pause_service(struct server *s)
     return false;
 }
 
-/* Until there is a reason to stop: a signal; after the executable was
- * replaced, a moment without requests, which is not awaited for ever; and one
- * that is, for a service that has become stale. */
+/* Until there is a reason to stop: a signal; and a moment without requests,
+ * which is not awaited for ever, after the executable was replaced or the
+ * service has become stale. */
 static enum fastcgi_end wait_for_end(struct server *s, const sigset_t *signals)
 {
     const struct timespec watch = {WATCH_SECONDS, 0};
-    int patience = REPLACED_SECONDS;
-    bool stale = false;
+    int patience = CHANGED_SECONDS;
+    bool replaced = false, stale = false;
     struct executable x;
     int sig;
 
     executable_note(&x);
     while ((sig = sigtimedwait(signals, NULL, &watch)) < 0) {
-        if (executable_replaced(&x)) {
-            patience -= WATCH_SECONDS;
-            if (!is_busy(s) || patience <= 0) {
-                log_write(LOG_INFO, "the executable was replaced; leaving");
-                return FASTCGI_LEAVE;
-            }
-        }
+        replaced = s->respawned && executable_replaced(&x);
         stale = stale || service_is_stale(s->service);
-        if (stale && !is_busy(s) && pause_service(s)) {
+        if (!replaced && !stale)
+            continue;
+        patience -= WATCH_SECONDS;
+        if (replaced && (!is_busy(s) || patience <= 0)) {
+            log_write(LOG_INFO, "the executable was replaced; leaving");
+            return FASTCGI_LEAVE;
+        }
+        if (stale && (patience <= 0 || (!is_busy(s) && pause_service(s)))) {
             log_write(LOG_INFO, "starting anew");
             return FASTCGI_AGAIN;
         }
@@ -270,7 +272,7 @@ static bool prepare(struct server *s)
     return true;
 }
 
-enum fastcgi_end fastcgi_serve(struct service *service, int fd)
+enum fastcgi_end fastcgi_serve(struct service *service, int fd, bool respawned)
 {
     static struct server s; /* static: a thread that does not end uses it */
     enum fastcgi_end end;
@@ -279,6 +281,7 @@ enum fastcgi_end fastcgi_serve(struct service *service, int fd)
     memset(&s, 0, sizeof s);
     s.service = service;
     s.listener = fd;
+    s.respawned = respawned;
     s.max_threads = service->app.store
                         ? (int)config_number(service->loaded, OPT_MAX_THREADS)
                         : EXPLAINING_THREADS;

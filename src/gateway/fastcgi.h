@@ -22,7 +22,9 @@ enum fastcgi_end {
 
 /* Serve connections of the listening socket fd until there is a reason to
  * stop; then finish what runs within a few seconds and return. Call from the
- * main thread while no other thread exists. */
-enum fastcgi_end fastcgi_serve(struct service *s, int fd);
+ * main thread while no other thread exists. respawned: whoever gave us the
+ * socket starts another process when this one leaves, so it leaves when its
+ * executable is replaced. */
+enum fastcgi_end fastcgi_serve(struct service *s, int fd, bool respawned);
 
 #endif

@@ -152,11 +152,9 @@ static bool conn_switch_journal(struct conn *c, const char *sql)
  * whoever has it to himself. */
 static bool conn_prepare_file(struct conn *c)
 {
-    struct journal_choice j;
-    bool has_to_go;
+    const struct journal_choice j = c->journal;
+    bool has_to_go = j.is_wal && j.wanted == JOURNAL_ROLLBACK;
 
-    journal_choose(c->path, &j);
-    has_to_go = j.is_wal && j.wanted == JOURNAL_ROLLBACK;
     if (has_to_go &&
         !conn_exec(c, "PRAGMA locking_mode = EXCLUSIVE", "locking it"))
         return false;
@@ -195,10 +193,12 @@ bool conn_open(struct conn *c)
     sqlite3_extended_result_codes(c->handle, 1);
     sqlite3_busy_timeout(c->handle, BUSY_MS);
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    if (c->writer && !conn_prepare_file(c)) {
+    if (c->writer &&
+        !(c->is_prepared ? check_identity(c) : conn_prepare_file(c))) {
         c->broken = true;
         return false;
     }
+    c->is_prepared = true;
     (void)snprintf(sql, sizeof sql,
                    "PRAGMA synchronous = %s; PRAGMA foreign_keys = ON;"
                    "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;"
@@ -215,6 +215,8 @@ void conn_init(struct conn *c, struct db *db, const char *path, bool power,
     c->path = path;
     c->power = power;
     c->writer = writer;
+    if (writer)
+        journal_choose(path, &c->journal);
     for (int i = 0; i < SQL_COUNT; i++) {
         c->stmts[i].conn = c;
         c->stmts[i].id = (enum sql_id)i;

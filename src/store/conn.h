@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 
 #include "store/db.h"
+#include "store/journal.h"
 
 enum { APPLICATION_ID = 0x736c7077 }; /* "slpw", marks our files */
 
@@ -26,12 +27,15 @@ struct conn {
     struct stmt stmts[SQL_COUNT]; /* prepared when first used */
     struct stmt *used[SQL_COUNT]; /* those to reset in this borrowing */
     size_t used_count;
-    struct error error; /* first failure of this borrowing */
-    bool writer;        /* the writing connection */
-    bool busy;          /* borrowed */
-    bool broken;        /* close it when it is given back */
+    struct error error;            /* first failure of this borrowing */
+    bool writer;                   /* the writing connection */
+    bool is_prepared;              /* its file has had a look once */
+    struct journal_choice journal; /* of the writer: what to give the file */
+    bool busy;                     /* borrowed */
+    bool broken;                   /* close it when it is given back */
 };
 
+/* The writer looks at the file, so it must be the first of the process. */
 void conn_init(struct conn *c, struct db *db, const char *path, bool power,
                bool writer);
 

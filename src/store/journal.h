@@ -20,7 +20,11 @@ struct journal_choice {
 
 /* Choose for the database at path: by the type of the file system and, unless
  * the file has a write-ahead log already, by trying one on a scratch database
- * beside it. */
+ * beside it.
+ *
+ * The file is opened and closed, and a process that closes any descriptor of a
+ * file loses all its locks on it, SQLite's too, who would not notice. So this
+ * must come before the process has a connection to the file. */
 void journal_choose(const char *path, struct journal_choice *out);
 
 /* Is a file system of this type (f_type of statfs) one on which processes

@@ -4,7 +4,9 @@
  * program of their own.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -552,6 +554,72 @@ static void expect_refusal(struct fixture *f, const char *words)
         fail_msg("\"%s\" does not say \"%s\"", e.detail, words);
 }
 
+/* How many locks this process has on the database file itself. */
+static int locks_on_database(const struct fixture *f)
+{
+    char path[128], line[256], wanted[64];
+    struct stat st;
+    FILE *in = fopen("/proc/locks", "re");
+    int count = 0;
+
+    (void)snprintf(path, sizeof path, "%s/data/slipway.db", f->root);
+    assert_int_equal(stat(path, &st), 0);
+    (void)snprintf(wanted, sizeof wanted, ":%llu ",
+                   (unsigned long long)st.st_ino);
+    assert_non_null(in);
+    while (fgets(line, sizeof line, in)) {
+        int pid = 0;
+
+        if (sscanf(line, "%*d: %*s %*s %*s %d", &pid) == 1 && pid == getpid() &&
+            strstr(line, wanted))
+            count++;
+    }
+    (void)fclose(in);
+    return count;
+}
+
+/* A writer that is opened anew after an I/O error must not take the locks of
+ * the readers off: another process would believe to be alone. */
+static void reopened_writer_keeps_the_locks(void **state)
+{
+    enum { LARGE = 300 * 1000 };
+    struct fixture *f = *state;
+    char *name = malloc(LARGE + 1);
+    struct rlimit was, small;
+    struct conn *c;
+    struct stmt *q;
+    struct error e;
+
+    assert_non_null(name);
+    c = db_read(f->store->db, &e);
+    assert_non_null(c);
+    q = db_statement(c, SQL_LEASE_GET);
+    stmt_text(q, ":name", "sweep");
+    assert_true(stmt_step(q));
+    assert_int_equal(db_end(c, true, &e), ERR_NONE);
+    assert_true(locks_on_database(f) > 0);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &was);
+    small = was;
+    small.rlim_cur = 100 * 1000;
+    setrlimit(RLIMIT_FSIZE, &small);
+    memset(name, 'x', LARGE);
+    name[LARGE] = '\0';
+    c = db_write(f->store->db, &e);
+    assert_non_null(c);
+    q = db_statement(c, SQL_LEASE_PUT);
+    stmt_text(q, ":name", name);
+    stmt_int(q, ":until", 1);
+    stmt_run(q);
+    assert_int_not_equal(db_end(c, true, &e), ERR_NONE);
+    setrlimit(RLIMIT_FSIZE, &was);
+    c = db_write(f->store->db, &e);
+    assert_non_null(c);
+    assert_int_equal(db_end(c, true, &e), ERR_NONE);
+    assert_true(locks_on_database(f) > 0);
+    free(name);
+}
+
 static void newer_schema_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -676,6 +744,7 @@ int main(void)
         STORE_TEST(symlink_is_not_followed),
         STORE_TEST(sweep_removes_only_orphans),
         STORE_TEST(newer_schema_is_refused),
+        STORE_TEST(reopened_writer_keeps_the_locks),
         STORE_TEST(damage_is_reported),
         cmocka_unit_test(digest_survives_a_pause),
         STORE_TEST(stuck_holder_is_reported),
