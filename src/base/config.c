@@ -192,6 +192,8 @@ static char *absolute(const struct config *c, const char *path)
     buf_puts(&b, path);
     if (buf_failed(&b))
         buf_free(&b);
+    for (size_t n = b.len; b.data && n > 1 && b.data[n - 1] == '/'; n--)
+        b.data[n - 1] = '\0';
     return b.data;
 }
 

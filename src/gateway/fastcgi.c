@@ -209,6 +209,18 @@ static bool pause_service(struct server *s)
     return false;
 }
 
+/* The system may have refused the first thread, or the only one. */
+static void ensure_thread(struct server *s)
+{
+    bool none;
+
+    pthread_mutex_lock(&s->mutex);
+    none = s->threads == 0;
+    pthread_mutex_unlock(&s->mutex);
+    if (none)
+        spawn(s);
+}
+
 /* Until there is a reason to stop: a signal; and a moment without requests,
  * which is not awaited for ever, after the executable was replaced or the
  * service has become stale. */
@@ -222,6 +234,7 @@ static enum fastcgi_end wait_for_end(struct server *s, const sigset_t *signals)
 
     executable_note(&x);
     while ((sig = sigtimedwait(signals, NULL, &watch)) < 0) {
+        ensure_thread(s);
         replaced = s->respawned && executable_replaced(&x);
         stale = stale || service_is_stale(s->service);
         if (!replaced && !stale)

@@ -25,6 +25,7 @@ int disk_open_root(const char *path, mode_t mode, struct error *e)
 {
     char partial[4096];
     size_t len = strlen(path);
+    int refused = ENOENT; /* why a missing directory was not made */
     bool made = false;
     int fd;
 
@@ -41,11 +42,14 @@ int disk_open_root(const char *path, mode_t mode, struct error *e)
         partial[i] = '\0';
         if (mkdir(partial, m) == 0)
             made = chmod(partial, m) == 0;
+        else if (errno != EEXIST)
+            refused = errno;
         partial[i] = path[i];
     }
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        error_errno(e, errno, "Opening a directory");
+        error_errno(e, errno == ENOENT ? refused : errno,
+                    "Opening a directory");
     else if (made)
         (void)syncfs(fd);
     return fd;
