@@ -133,7 +133,9 @@ static: setup-run
 		mv cgi-bin/$$name.new cgi-bin/$$name || exit 1; done
 	@ls -l cgi-bin/slipway.cgi cgi-bin/slipway.fcgi
 
-install: all
+install:
+	@scripts/setup build
+	@$(MAKE) -s -j2 all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/slipway/htdocs \
 		$(DESTDIR)$(PREFIX)/share/doc/slipway
 	install -m 755 $(BUILD)/slipway $(DESTDIR)$(PREFIX)/bin/slipway

@@ -32,7 +32,7 @@ static void put_form(struct buf *b, const struct app *app,
     buf_puts(b, "></label></p><p><button>Upload</button></p></form>");
     if (most) {
         units_format_size(size, most);
-        buf_printf(b, "<p>A file may have up to %s bytes.</p>", size);
+        buf_printf(b, "<p>The largest file: %s.</p>", size);
     }
 }
 

@@ -251,6 +251,14 @@ test('uploads have the headers of user content', async (t) => {
   assert.equal((await get('a.pdf')).get('content-disposition'), undefined);
 });
 
+test('without mod_headers nothing of strangers is a page of the site', async (t) => {
+  const host = await hostFor(t, { without: ['headers'] });
+  for (const name of ['a.html', 'a.svg', 'a.xhtml', 'a.js', 'a']) {
+    const answer = await host.request({ path: publish(host, name, '<script>alert(1)</script>') });
+    assert.equal(answer.headers.get('content-type'), 'application/octet-stream', name);
+  }
+});
+
 test('the Authorization header reaches the program', async (t) => {
   const host = await hostFor(t);
   host.write('slipway.cgi', '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n%s" "$HTTP_AUTHORIZATION"\n', 0o755);

@@ -27,7 +27,8 @@ const user = process.getuid() === 0
 export class SharedHost {
   // programs: the names slipway is uploaded under; their modules are loaded
   // unless handlers says otherwise. extra: lines of the host's configuration;
-  // plain: a host with no module that it could do without.
+  // plain: a host with no module that it could do without; without: modules
+  // that it does not have.
   static async start(options = {}) {
     const host = new SharedHost(options);
     try {
@@ -79,12 +80,15 @@ export class SharedHost {
     if (user.uid) execFileSync('chown', ['-R', `${user.uid}:${user.gid}`, this.dir]);
   }
 
-  async #launch({ programs = ['slipway.cgi'], handlers, plain = false, extra = '' }) {
+  async #launch({
+    programs = ['slipway.cgi'], handlers, plain = false, without = [], extra = '',
+  }) {
     const wanted = handlers ?? programs.map((name) => (name.endsWith('.fcgi') ? 'fcgid' : 'cgid'));
     const at = (name) => path.join(this.dir, name);
     this.port = await freePort();
     fs.writeFileSync(at('httpd.conf'), [
       ...[...essential, ...(plain ? [] : usual), ...wanted]
+        .filter((name) => !without.includes(name))
         .map((name) => `LoadModule ${name}_module ${modules}/mod_${name}.so`),
       `ServerRoot ${this.dir}`, `PidFile ${at('pid')}`, `DefaultRuntimeDir ${this.dir}`,
       `Mutex file:${this.dir}`, `ErrorLog ${at('error.log')}`, `Listen 127.0.0.1:${this.port}`,
