@@ -295,10 +295,23 @@ static void make_request_id(char out[REQUEST_ID_MAX])
                    atomic_fetch_add(&count, 1) + 1);
 }
 
-/* The request from its variables, and the answer to it: that of the
- * application or, without one, the refusal. */
-static void answer(struct app *app, struct request *req, struct transport *t,
-                   const struct error *refusal)
+/* What is answered: one of these. */
+struct reply {
+    struct app *app;             /* what the application says */
+    const struct error *refusal; /* a failure */
+    const char *text;            /* a text */
+};
+
+static void put_text(struct response *res, const char *text)
+{
+    res->status = 200;
+    response_header(res, "Cache-Control", "no-store");
+    response_text(res, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+/* The request from its variables, and the answer to it. */
+static void answer(const struct reply *reply, struct request *req,
+                   struct transport *t)
 {
     struct bodyfile file = {.fd = -1, .file.dir = -1};
     struct response res;
@@ -307,22 +320,24 @@ static void answer(struct app *app, struct request *req, struct transport *t,
 
     response_init(&res, req->arena);
     code = fill_request(req, &e);
-    if (code == ERR_NONE && app)
-        code = bodyfile_open(&file, app->config, req, &e);
-    if (code == ERR_NONE && app) {
-        app_handle(app, req, &res);
-    } else if (code == ERR_NONE) {
-        problem_response(req, &res, refusal);
-    } else {
+    if (code == ERR_NONE && reply->app)
+        code = bodyfile_open(&file, reply->app->config, req, &e);
+    if (code != ERR_NONE) {
         log_failure(LOG_INFO, &e);
         problem_response(req, &res, &e);
+    } else if (reply->app) {
+        app_handle(reply->app, req, &res);
+    } else if (reply->text) {
+        put_text(&res, reply->text);
+    } else {
+        problem_response(req, &res, reply->refusal);
     }
-    send_response(app, req, &res, t);
+    send_response(reply->app, req, &res, t);
     bodyfile_close(&file);
 }
 
-static void exchange(struct app *app, struct request *req, struct transport *t,
-                     const struct error *refusal)
+static void exchange(const struct reply *reply, struct request *req,
+                     struct transport *t)
 {
     char id[REQUEST_ID_MAX];
 
@@ -337,18 +352,23 @@ static void exchange(struct app *app, struct request *req, struct transport *t,
     }
     req->interim = send_interim;
     req->interim_ctx = t;
-    answer(app, req, t, refusal);
+    answer(reply, req, t);
     arena_free(req->arena);
     log_request(NULL);
 }
 
 void exchange_serve(struct app *app, struct request *req, struct transport *t)
 {
-    exchange(app, req, t, NULL);
+    exchange(&(struct reply){.app = app}, req, t);
 }
 
 void exchange_refuse(struct request *req, struct transport *t,
                      const struct error *why)
 {
-    exchange(NULL, req, t, why);
+    exchange(&(struct reply){.refusal = why}, req, t);
+}
+
+void exchange_tell(struct request *req, struct transport *t, const char *text)
+{
+    exchange(&(struct reply){.text = text}, req, t);
 }

@@ -27,4 +27,7 @@ void exchange_serve(struct app *app, struct request *req, struct transport *t);
 void exchange_refuse(struct request *req, struct transport *t,
                      const struct error *why);
 
+/* The same, but answer 200 with a text that nobody may keep. */
+void exchange_tell(struct request *req, struct transport *t, const char *text);
+
 #endif

@@ -1,6 +1,10 @@
 /*
- * One mutex guards everything; it is held while slipway asks itself, so one
- * request asks and the others wait for what it learns.
+ * What was found is kept for a few places, so that requests which name another
+ * port do not push it out: the fact that is believed the shortest goes first,
+ * and that is one of a refusal. One mutex guards these facts; another is held
+ * while slipway asks itself, so one request asks and others of a place that
+ * nothing is known of wait for what it learns. Taken in that order: asking,
+ * mutex.
  */
 #define _GNU_SOURCE
 #include "gateway/guard.h"
@@ -12,28 +16,33 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "gateway/selfcall.h"
+#include "gateway/reach.h"
 #include "http/query.h"
 #include "store/place.h"
 
 enum {
     ROOTS = 2, /* a request names so many */
+    FACTS = 4, /* places that are known of at a time */
     URL_MAX_BYTES = 8192,
-    PLACE_MAX = 16 * 1024, /* bytes that name a place */
-    SUGGESTION_MAX = 128,  /* bytes of a path to write down */
-    ANSWER_MAX = 8192,     /* bytes of an answer that are looked at */
-    HTTP_PORT = 80,
+    PLACE_MAX = 16 * 1024,        /* bytes that name a place */
+    SUGGESTION_MAX = 128,         /* bytes of a path to write down */
     BARRED_MS = 24 * 3600 * 1000, /* how long an answer is believed */
     ELSE_MS = 5 * 1000            /* the same where it may be mended */
+};
+
+/* What was found for requests that came in by one place. */
+struct fact {
+    struct buf place; /* see describe() */
+    int64_t until;    /* monotonic ms: how long why is believed */
+    struct error why; /* ERR_NONE: admitted */
 };
 
 struct guard {
     const struct config *config; /* the caller's */
     struct store *store;         /* the caller's */
-    pthread_mutex_t mutex;       /* for all below */
-    struct buf place;            /* what the last requests said of themselves */
-    int64_t until;               /* monotonic ms: how long why is believed */
-    struct error why;            /* ERR_NONE: admitted */
+    pthread_mutex_t asking;      /* for has_url */
+    pthread_mutex_t mutex;       /* for facts */
+    struct fact facts[FACTS];    /* in no order */
     bool has_url;                /* the uploads' URL is found */
 };
 
@@ -51,8 +60,10 @@ struct guard *guard_new(const struct config *c, struct store *s)
         return NULL;
     g->config = c;
     g->store = s;
+    pthread_mutex_init(&g->asking, NULL);
     pthread_mutex_init(&g->mutex, NULL);
-    buf_init(&g->place, PLACE_MAX);
+    for (int i = 0; i < FACTS; i++)
+        buf_init(&g->facts[i].place, PLACE_MAX);
     return g;
 }
 
@@ -60,8 +71,10 @@ void guard_free(struct guard *g)
 {
     if (!g)
         return;
-    buf_free(&g->place);
+    for (int i = 0; i < FACTS; i++)
+        buf_free(&g->facts[i].place);
     pthread_mutex_destroy(&g->mutex);
+    pthread_mutex_destroy(&g->asking);
     free(g);
 }
 
@@ -169,17 +182,24 @@ static int64_t believed_ms(enum reach r)
     return r == REACH_BARRED ? BARRED_MS : ELSE_MS;
 }
 
-static void lease_name(struct buf *out, enum reach r, const struct root *root,
-                       const char *url)
+/* A root as seen by one request. */
+struct view {
+    const struct root *root; /* that shows the data directory */
+    const char *url;         /* where: the path of its URL */
+    const char *address;     /* numeric, of the web server */
+    const char *port;        /* the client may have chosen it */
+};
+
+static void lease_name(struct buf *out, enum reach r, const struct view *v)
 {
     buf_clear(out);
-    buf_printf(out, "%s %s %s", words[r], root->path, url);
+    buf_printf(out, "%s %s %s %s %s", words[r], v->address, v->port,
+               v->root->path, v->url);
 }
 
 /* Any process may have asked before. That there was no answer is not told to
- * others: it may have been for this one's port only. */
-static bool recall(struct guard *g, const struct root *root, const char *url,
-                   enum reach *r)
+ * others: it may be mended at any time. */
+static bool recall(struct guard *g, const struct view *v, enum reach *r)
 {
     static const enum reach told[] = {REACH_BARRED, REACH_REACHABLE};
     bool found = false;
@@ -188,7 +208,7 @@ static bool recall(struct guard *g, const struct root *root, const char *url,
     buf_init(&name, PLACE_MAX);
     for (size_t i = 0; i < sizeof told / sizeof told[0] && !found; i++) {
         *r = told[i];
-        lease_name(&name, *r, root, url);
+        lease_name(&name, *r, v);
         found = !buf_failed(&name) &&
                 place_recall(g->store, buf_text(&name), believed_ms(*r));
     }
@@ -196,65 +216,19 @@ static bool recall(struct guard *g, const struct root *root, const char *url,
     return found;
 }
 
-static void remember(struct guard *g, const struct root *root, const char *url,
-                     enum reach r)
+static void remember(struct guard *g, const struct view *v, enum reach r)
 {
     struct buf name;
 
     buf_init(&name, PLACE_MAX);
-    lease_name(&name, r, root, url);
+    lease_name(&name, r, v);
     if (!buf_failed(&name) && r != REACH_UNKNOWN)
         place_remember(g->store, buf_text(&name), believed_ms(r));
     buf_free(&name);
     log_write(r == REACH_BARRED ? LOG_INFO : LOG_ERROR,
               "the data directory is below the document root %s, and at %s "
-              "it is %s",
-              root->path, url, words[r]);
-}
-
-enum reach guard_verdict(const char *answer, const char *token)
-{
-    static const char version[] = "HTTP/1.";
-    const char *status = strchr(answer, ' ');
-
-    if (strncmp(answer, version, sizeof version - 1) != 0 || !status)
-        return REACH_UNKNOWN;
-    if (strncmp(status, " 401 ", 5) == 0 || strncmp(status, " 403 ", 5) == 0 ||
-        strncmp(status, " 404 ", 5) == 0)
-        return REACH_BARRED;
-    return strncmp(status, " 200 ", 5) == 0 && strstr(answer, token)
-               ? REACH_REACHABLE
-               : REACH_UNKNOWN;
-}
-
-/* Put a file into the data directory and ask the web server for it. On a TLS
- * site the plain port may do. */
-static enum reach ask(struct guard *g, const struct request *req,
-                      const char *url)
-{
-    struct place_token token;
-    char answer[ANSWER_MAX];
-    enum reach r = REACH_UNKNOWN;
-    struct buf path;
-    struct error e;
-
-    if (place_put_token(g->store, &token, &e) != ERR_NONE) {
-        log_failure(LOG_ERROR, &e);
-        return r;
-    }
-    buf_init(&path, URL_MAX_BYTES);
-    buf_printf(&path, "%s/%s", url, token.name);
-    if (!buf_failed(&path)) {
-        if (selfcall_get(req, 0, buf_text(&path), answer, sizeof answer))
-            r = guard_verdict(answer, token.content);
-        if (r == REACH_UNKNOWN && selfcall_is_tls(req) &&
-            selfcall_get(req, HTTP_PORT, buf_text(&path), answer,
-                         sizeof answer))
-            r = guard_verdict(answer, token.content);
-    }
-    buf_free(&path);
-    place_remove_token(g->store, &token);
-    return r;
+              "of %s, port %s, it is %s",
+              v->root->path, v->url, v->address, v->port, words[r]);
 }
 
 /* The worst of what all roots that show the data directory answer. *root: the
@@ -262,6 +236,8 @@ static enum reach ask(struct guard *g, const struct request *req,
 static enum reach find_reach(struct guard *g, const struct request *req,
                              const struct root roots[ROOTS], const char **root)
 {
+    struct view v = {.address = or_empty(request_variable(req, "SERVER_ADDR")),
+                     .port = or_empty(request_variable(req, "SERVER_PORT"))};
     enum reach worst = REACH_BARRED;
     struct buf url;
 
@@ -272,9 +248,11 @@ static enum reach find_reach(struct guard *g, const struct request *req,
 
         if (!roots[i].path || !url_of(&roots[i], place_data(g->store), &url))
             continue;
-        if (!recall(g, &roots[i], buf_text(&url), &r)) {
-            r = ask(g, req, buf_text(&url));
-            remember(g, &roots[i], buf_text(&url), r);
+        v.root = &roots[i];
+        v.url = buf_text(&url);
+        if (!recall(g, &v, &r)) {
+            r = reach_ask(g->store, req, v.url);
+            remember(g, &v, r);
         }
         if (!*root || strlen(roots[i].path) < strlen(*root))
             *root = roots[i].path;
@@ -286,7 +264,8 @@ static enum reach find_reach(struct guard *g, const struct request *req,
 }
 
 /* In words for the owner, who may also be the first visitor. */
-static void explain(struct guard *g, enum reach r, const char *root)
+static void explain(const struct guard *g, enum reach r, const char *root,
+                    struct error *why)
 {
     char line[SUGGESTION_MAX];
     const char *what =
@@ -297,70 +276,108 @@ static void explain(struct guard *g, enum reach r, const char *root)
 
     guard_suggest(config_directory(g->config), root, line, sizeof line);
     if (*line)
-        error_set(&g->why, ERR_CONFIG,
+        error_set(why, ERR_CONFIG,
                   "%s Write this line into slipway.ini, below [storage]: "
                   "data = %s (a directory beside the document root; move what "
                   "is in data to there).",
                   what, line);
     else
-        error_set(&g->why, ERR_CONFIG,
+        error_set(why, ERR_CONFIG,
                   "%s Let [storage] data in slipway.ini name a directory "
                   "outside of the document root.",
                   what);
 }
 
-/* The same place as last time, so that what was found holds? Apache takes
- * the port from the client's Host; a wrong one must not stand in the way of
- * others. */
-static bool is_same_place(struct guard *g, const struct request *req)
+/* All of a request that what is found depends on. Apache takes the port from
+ * the client's Host; a wrong one must not stand in the way of others, nor
+ * speak for them. */
+static void describe(const struct request *req, struct buf *out)
 {
     static const char *const names[] = {"CONTEXT_DOCUMENT_ROOT",
                                         "CONTEXT_PREFIX", "DOCUMENT_ROOT",
                                         "SERVER_ADDR", "SERVER_PORT"};
-    struct buf place;
-    bool same;
 
-    buf_init(&place, PLACE_MAX);
+    buf_init(out, PLACE_MAX);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        buf_printf(&place, "%s\n", or_empty(request_variable(req, names[i])));
-    same = !buf_failed(&place) && !buf_failed(&g->place) &&
-           strcmp(buf_text(&place), buf_text(&g->place)) == 0;
-    buf_free(&g->place);
-    g->place = place;
-    return same;
+        buf_printf(out, "%s\n", or_empty(request_variable(req, names[i])));
 }
 
-static void look(struct guard *g, const struct request *req)
+static bool is_at(const struct fact *f, const struct buf *place)
+{
+    return strcmp(buf_text(&f->place), buf_text(place)) == 0;
+}
+
+/* Is it known whether to admit requests from place? Then *why says it. */
+static bool is_known(struct guard *g, const struct buf *place,
+                     struct error *why)
+{
+    int64_t now = clock_monotonic_ms();
+    bool known = false;
+
+    pthread_mutex_lock(&g->mutex);
+    for (int i = 0; i < FACTS && !known; i++) {
+        const struct fact *f = &g->facts[i];
+
+        known = now < f->until && is_at(f, place);
+        if (known)
+            *why = f->why;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return known;
+}
+
+/* Keep it in place of what was known of this place, or of what is believed
+ * the shortest. */
+static void keep(struct guard *g, const struct buf *place, int64_t until,
+                 const struct error *why)
+{
+    struct fact *f = &g->facts[0];
+
+    pthread_mutex_lock(&g->mutex);
+    for (int i = 1; i < FACTS && !is_at(f, place); i++)
+        if (is_at(&g->facts[i], place) || g->facts[i].until < f->until)
+            f = &g->facts[i];
+    buf_clear(&f->place);
+    buf_puts(&f->place, buf_text(place));
+    f->until = buf_failed(&f->place) ? 0 : until;
+    f->why = *why;
+    pthread_mutex_unlock(&g->mutex);
+}
+
+/* Gives until when what it says is to be believed, in monotonic ms. */
+static int64_t look(struct guard *g, const struct request *req,
+                    struct error *why)
 {
     struct root roots[ROOTS];
     const char *root;
     enum reach r;
 
-    memset(&g->why, 0, sizeof g->why);
+    memset(why, 0, sizeof *why);
     find_roots(req, roots);
     if (!g->has_url && !config_is_set(g->config, OPT_UPLOADS_URL))
         find_uploads_url(g, roots);
     r = find_reach(g, req, roots, &root);
-    g->until = clock_monotonic_ms() + believed_ms(r);
     if (r != REACH_BARRED)
-        explain(g, r, root);
+        explain(g, r, root, why);
     free_roots(roots);
+    return clock_monotonic_ms() + believed_ms(r);
 }
 
 bool guard_admits(struct guard *g, const struct request *req, struct error *why)
 {
-    bool admitted;
+    struct buf place;
 
-    if (selfcall_is(req)) {
-        error_set(why, ERR_NOT_FOUND, "Nobody has asked for this but slipway.");
-        return false;
+    describe(req, &place);
+    if (!is_known(g, &place, why)) {
+        pthread_mutex_lock(&g->asking);
+        if (!is_known(g, &place, why)) {
+            int64_t until = look(g, req, why);
+
+            if (!buf_failed(&place))
+                keep(g, &place, until, why);
+        }
+        pthread_mutex_unlock(&g->asking);
     }
-    pthread_mutex_lock(&g->mutex);
-    if (!is_same_place(g, req) || clock_monotonic_ms() >= g->until)
-        look(g, req);
-    admitted = g->why.code == ERR_NONE;
-    if (!admitted)
-        *why = g->why;
-    pthread_mutex_unlock(&g->mutex);
-    return admitted;
+    buf_free(&place);
+    return why->code == ERR_NONE;
 }

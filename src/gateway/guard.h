@@ -1,12 +1,12 @@
 /*
  * Keeps the private directory private. Where the data directory lies below
- * the document root, slipway asks its own web server for a file in there,
- * and works only if it is refused.
+ * the document root, slipway works only if its own web server refuses a file
+ * in there (see reach.h).
  *
- * The answer is remembered in the database: for a day if the directory is
- * barred, else for a few seconds. Where data lies elsewhere, nothing is asked.
- * The request that slipway makes to itself carries a header field; should it
- * come back here, it is answered at once, so nothing waits for itself.
+ * The answer is remembered in the database, for this address and port: for a
+ * day if the directory is barred, else for a few seconds. Where data lies
+ * elsewhere, nothing is asked. Requests that slipway makes to itself
+ * (selfcall.h) must not come here: they would wait for themselves.
  *
  * The first request also tells where the uploads directory is served, if the
  * ini file does not.
@@ -35,16 +35,6 @@ bool guard_admits(struct guard *g, const struct request *req,
 /* What follows dir in path, without a slash in front; "" if they are the same,
  * NULL if path is not below dir. Both are real paths. */
 const char *guard_below(const char *path, const char *dir);
-
-/* From best to worst. */
-enum reach {
-    REACH_BARRED,   /* the web server refuses it */
-    REACH_UNKNOWN,  /* no answer, or one that tells nothing */
-    REACH_REACHABLE /* the web server hands it out */
-};
-
-/* What an answer to the request for a file that holds token means. */
-enum reach guard_verdict(const char *answer, const char *token);
 
 /* The value for [storage] data that puts it beside the document root: relative
  * to the directory of the ini file, or "" if that is not below the root. */

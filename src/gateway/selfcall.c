@@ -18,13 +18,13 @@
 
 #include "base/clock.h"
 
-enum { LIMIT_MS = 2000, REQUEST_MAX = 10 * 1024, HOST_MAX = 255 };
+enum { REQUEST_MAX = 10 * 1024, HOST_MAX = 255 };
 
 static const char marker[] = "Slipway-Self";
 
-bool selfcall_is(const struct request *req)
+const char *selfcall_mark(const struct request *req)
 {
-    return request_header(req, marker) != NULL;
+    return request_header(req, marker);
 }
 
 bool selfcall_is_tls(const struct request *req)
@@ -88,7 +88,8 @@ static bool connect_within(int fd, const struct sockaddr_storage *a,
 }
 
 /* A few hundred bytes on a fresh connection: they fit its buffer. */
-static bool send_request(int fd, const struct request *req, const char *path)
+static bool send_request(int fd, const struct request *req,
+                         const struct selfcall *call)
 {
     const char *host = request_header(req, "Host");
     char text[REQUEST_MAX];
@@ -97,9 +98,9 @@ static bool send_request(int fd, const struct request *req, const char *path)
     if (!host || strlen(host) > HOST_MAX || host[strcspn(host, " \t\r\n")])
         host = "localhost";
     n = snprintf(text, sizeof text,
-                 "GET %s HTTP/1.1\r\nHost: %s\r\n%s: 1\r\nAccept: */*\r\n"
+                 "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\nAccept: */*\r\n"
                  "User-Agent: slipway\r\nConnection: close\r\n\r\n",
-                 path, host, marker);
+                 call->path, host, marker, call->mark);
     return n > 0 && (size_t)n < sizeof text &&
            send(fd, text, (size_t)n, MSG_NOSIGNAL) == n;
 }
@@ -119,12 +120,12 @@ static bool receive(int fd, char *answer, size_t cap, int64_t until)
     return have > 0;
 }
 
-bool selfcall_get(const struct request *req, int port, const char *path,
+bool selfcall_get(const struct request *req, const struct selfcall *call,
                   char *answer, size_t cap)
 {
-    int64_t until = clock_monotonic_ms() + LIMIT_MS;
+    int64_t until = clock_monotonic_ms() + call->limit_ms;
     struct sockaddr_storage a;
-    socklen_t len = server_address(req, port, &a);
+    socklen_t len = server_address(req, call->port, &a);
     bool ok;
     int fd;
 
@@ -134,7 +135,7 @@ bool selfcall_get(const struct request *req, int port, const char *path,
     fd = socket(a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    ok = connect_within(fd, &a, len, until) && send_request(fd, req, path) &&
+    ok = connect_within(fd, &a, len, until) && send_request(fd, req, call) &&
          receive(fd, answer, cap, until);
     close(fd);
     return ok;

@@ -13,6 +13,8 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "gateway/guard.h"
+#include "gateway/selfcall.h"
+#include "store/witness.h"
 
 enum { SETTLED_SECONDS = 2 }; /* without change: an editor has written it all */
 
@@ -66,6 +68,23 @@ void service_close(struct service *s)
     free(s->ini);
 }
 
+/* Slipway asks itself whether it is there: nothing may wait here. Others may
+ * claim to be slipway; they do not know the name. */
+static void answer_self(struct service *s, struct request *req,
+                        struct transport *t)
+{
+    struct witness w;
+    struct error why;
+
+    if (witness_read(s->app.store, selfcall_mark(req), &w)) {
+        exchange_tell(req, t, w.content);
+    } else {
+        error_set(&why, ERR_NOT_FOUND,
+                  "Nobody has asked for this but slipway.");
+        exchange_refuse(req, t, &why);
+    }
+}
+
 void service_answer(struct service *s, struct request *req, struct transport *t)
 {
     struct error why;
@@ -73,6 +92,8 @@ void service_answer(struct service *s, struct request *req, struct transport *t)
     atomic_store_explicit(&s->asked, true, memory_order_relaxed);
     if (!s->app.store)
         exchange_refuse(req, t, &s->why);
+    else if (selfcall_mark(req))
+        answer_self(s, req, t);
     else if (guard_admits(s->guard, req, &why))
         exchange_serve(&s->app, req, t);
     else

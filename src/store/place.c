@@ -1,16 +1,12 @@
 /*
- * Tokens are files beside the database; what is remembered are rows of the
- * lease table.
+ * What is remembered are rows of the lease table.
  */
 #include "store/place.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "store/internal.h"
 
 const char *place_data(const struct store *s)
@@ -23,6 +19,11 @@ const char *place_uploads(const struct store *s)
     return s->uploads.real_path;
 }
 
+const char *place_uploads_url(const struct store *s)
+{
+    return s->uploads.url;
+}
+
 bool place_set_url(struct store *s, const char *url)
 {
     char *copy = strdup(url);
@@ -33,34 +34,6 @@ bool place_set_url(struct store *s, const char *url)
     s->found_url = copy;
     s->uploads.url = copy;
     return true;
-}
-
-enum error_code place_put_token(struct store *s, struct place_token *t,
-                                struct error *e)
-{
-    char random[ID_LENGTH + 1];
-    enum error_code code;
-    int fd;
-
-    if (id_new(random, e) != ERR_NONE || id_new(t->content, e) != ERR_NONE)
-        return e->code;
-    (void)snprintf(t->name, sizeof t->name, "reach-%s", random);
-    fd = disk_create(s->data, t->name, PUBLIC_FILE_MODE, e);
-    if (fd < 0)
-        return e->code;
-    code = disk_write(fd, t->content, ID_LENGTH, 0, e);
-    close(fd);
-    if (code != ERR_NONE)
-        place_remove_token(s, t);
-    return code;
-}
-
-void place_remove_token(struct store *s, const struct place_token *t)
-{
-    struct error e;
-
-    if (disk_remove_file(s->data, t->name, false, &e) != ERR_NONE)
-        log_failure(LOG_WARNING, &e);
 }
 
 void place_remember(struct store *s, const char *name, int64_t ms)

@@ -8,27 +8,17 @@
 
 #include <stdbool.h>
 
-#include "store/id.h"
 #include "store/store.h"
 
 /* Real paths; they live as long as the store. */
 const char *place_data(const struct store *s);
 const char *place_uploads(const struct store *s);
 
-/* The URL of the uploads directory, in place of the configured one. Call
+/* The path of the URL of the uploads directory, without a slash at the end;
+ * and another, in place of the configured one. Call
  * before the first request is answered. false without memory. */
+const char *place_uploads_url(const struct store *s);
 bool place_set_url(struct store *s, const char *url);
-
-/* A file in the data directory that the web might show. */
-struct place_token {
-    char name[ID_LENGTH + 8];    /* of the file, below the data directory */
-    char content[ID_LENGTH + 1]; /* all of it */
-};
-
-/* Make it, as readable as an upload under way would be. */
-enum error_code place_put_token(struct store *s, struct place_token *t,
-                                struct error *e);
-void place_remove_token(struct store *s, const struct place_token *t);
 
 /* Facts that are believed for a while, for all processes. place_recall:
  * whether name was remembered, for at most ms from now on; false also if the

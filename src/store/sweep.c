@@ -13,12 +13,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/internal.h"
+#include "store/witness.h"
 
 enum {
     SWEEP_EVERY_MS = 60 * 1000, /* between two sweeps */
     SWEEP_BUDGET_MS = 1000,     /* that one may take */
     SWEEP_STEP = 100,           /* sessions looked at in one sweep */
-    ORPHAN_GRACE_MS = 60 * 1000 /* a new home gets its lock well before */
+    ORPHAN_GRACE_MS = 60 * 1000 /* a new home gets its lock well before, and
+                                   a witness is gone */
 };
 
 /* Look before trying: most processes find it taken. */
@@ -185,20 +187,26 @@ static bool is_old(int dir, const char *name)
                ORPHAN_GRACE_MS;
 }
 
-/* Remove homes that no session and no process owns. */
-static void remove_orphans(struct store *s, int64_t deadline)
+/* A home that no session and no process owns goes. */
+static void drop_home(struct store *s, const char *name)
 {
-    int fd = openat(s->incoming, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (id_is_generated(name) && home_kind(s, name) == HOME_UNKNOWN)
+        (void)home_reclaim(s, name);
+}
+
+/* Hand the names of all that is old in a directory to drop. */
+static void drop_old(struct store *s, int dir, int64_t deadline,
+                     void (*drop)(struct store *s, const char *name))
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *entry;
 
     if (!d && fd >= 0)
         close(fd);
     while (d && clock_wall_ms() < deadline && (entry = readdir(d)))
-        if (id_is_generated(entry->d_name) &&
-            is_old(s->incoming, entry->d_name) &&
-            home_kind(s, entry->d_name) == HOME_UNKNOWN)
-            (void)home_reclaim(s, entry->d_name);
+        if (is_old(dir, entry->d_name))
+            drop(s, entry->d_name);
     if (d)
         closedir(d);
 }
@@ -298,6 +306,7 @@ enum error_code store_sweep(struct store *s, bool force, struct error *e)
         code = forget_ended(s, e);
     if (code == ERR_NONE)
         code = concat_work(s, e);
-    remove_orphans(s, now + SWEEP_BUDGET_MS);
+    drop_old(s, s->data, now + SWEEP_BUDGET_MS, witness_remove);
+    drop_old(s, s->incoming, now + SWEEP_BUDGET_MS, drop_home);
     return code;
 }

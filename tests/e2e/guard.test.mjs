@@ -57,13 +57,32 @@ const says = (status, headers = {}) => (req, res) => {
   res.end('something');
 };
 
+// Serves the document root, but not the data directory.
+const careful = (here, status = 403) => (req, res) => (
+  /^(?:\/~user)?\/some%20where\/uploads\//.test(req.url)
+    ? careless(here)({ url: req.url.replace('/~user', '') }, res) : says(status)(req, res));
+// Serves no file, but runs slipway.
+const program = '/cgi-bin/slipway/';
+const runs = (here, status = 403) => async (req, res) => {
+  if (req.url !== program) {
+    says(status)(req, res);
+    return;
+  }
+  const answer = await cgi(here.ini, {
+    path: '/', headers: [['Slipway-Self', req.headers['slipway-self']]],
+  });
+  res.writeHead(answer.status);
+  res.end(answer.body);
+};
+
 const visit = ({ ini, docroot }, env, options = {}) => cgi(ini, {
   path: '/status', headers: [acceptJson, ['Host', 'www.example.org']],
   env: { DOCUMENT_ROOT: docroot, ...env }, ...options,
 });
 
-const noTokens = ({ data }) => assert.deepEqual(
-  fs.readdirSync(data).filter((name) => name.startsWith('reach-')), []);
+const noTokens = ({ data, dir }) => assert.deepEqual(
+  [data, path.join(dir, 'uploads')].flatMap((at) => fs.readdirSync(at))
+    .filter((name) => name.startsWith('reach-')), []);
 
 test('a directory that the web can read is refused', async (t) => {
   const here = site(t);
@@ -78,12 +97,97 @@ test('a directory that the web can read is refused', async (t) => {
 for (const status of [401, 403, 404]) {
   test(`a directory that answers ${status} is barred, and that is remembered`, async (t) => {
     const here = site(t);
-    const { env, asked } = await webServer(t, says(status));
+    const { env, asked } = await webServer(t, careful(here, status));
     for (let i = 0; i < 3; i++) assert.equal((await visit(here, env)).status, 200);
-    assert.equal(asked.length, 1);
+    assert.equal(asked.length, 2);
+    assert.match(asked[1].url, /^\/some%20where\/uploads\/reach-[a-z2-7]{26}$/);
+    assert.equal(asked[1].headers.host, 'www.example.org');
+    noTokens(here);
+  });
+
+  test(`where uploads answer ${status} too, slipway itself is asked for`, async (t) => {
+    const here = site(t);
+    const { env, asked } = await webServer(t, runs(here, status));
+    for (let i = 0; i < 3; i++) assert.equal((await visit(here, env)).status, 200);
+    assert.deepEqual(asked.map(({ url }) => url.replace(/reach-.*/, '')),
+      ['/some%20where/data/', '/some%20where/uploads/', program]);
+    assert.match(asked[2].headers['slipway-self'], /^reach-[a-z2-7]{26}$/);
+    assert.equal(asked[2].headers.host, 'www.example.org');
+    noTokens(here);
+  });
+
+  test(`a server that answers ${status} to everything may be another site's`, async (t) => {
+    const here = site(t);
+    const { env, asked } = await webServer(t, says(status));
+    for (let i = 1; i <= 2; i++) {
+      const problem = isProblem(await visit(here, env), 503, 'config');
+      assert.match(problem.detail, /cannot find out .* data = \.\.\/\.\.\/slipway-data /);
+      assert.equal(asked.length, 3 * i, 'that is not remembered');
+    }
     noTokens(here);
   });
 }
+
+for (const [what, page] of [
+  ['anything', () => says(200)],
+  // What it was told is all that it could say.
+  ['what it was asked', () => (req, res) => res.end(`${req.url}\n${JSON.stringify(req.headers)}`)],
+  ['for another slipway', (t) => runs(site(t))],
+]) {
+  test(`a server that bars files and answers ${what} may be another site's`, async (t) => {
+    const here = site(t);
+    const answer = page(t);
+    const { env, asked } = await webServer(t, (req, res) => (
+      req.url === program ? answer : says(404))(req, res));
+    isProblem(await visit(here, env), 503, 'config');
+    assert.deepEqual(asked.map(({ url }) => url === program), [false, false, true]);
+    noTokens(here);
+  });
+}
+
+test("what a stranger's server on another port says does not open the guard", async (t) => {
+  const here = site(t);
+  const site404 = await webServer(t, says(404));
+  const { env } = await webServer(t, careless(here));
+  const service = await fastcgi(t, here);
+  const at = (server) => service.get({ ...server, DOCUMENT_ROOT: here.docroot });
+  for (let i = 0; i < 2; i++) {
+    isProblem(await visit(here, site404.env), 503, 'config');
+    assert.match(isProblem(await visit(here, env), 503, 'config').detail, /The web can read /);
+    assert.match(await at(site404.env), /^Status: 503[^]*cannot find out/);
+    assert.match(await at(env), /^Status: 503[^]*The web can read /);
+  }
+});
+
+test('what is known of one port is not believed of another', async (t) => {
+  const here = site(t);
+  const bad = await webServer(t, careless(here));
+  const { env } = await webServer(t, careful(here));
+  const service = await fastcgi(t, here);
+  const at = (server) => service.get({ ...server, DOCUMENT_ROOT: here.docroot });
+  for (let i = 0; i < 2; i++) {
+    assert.equal((await visit(here, env)).status, 200);
+    assert.match(isProblem(await visit(here, bad.env), 503, 'config').detail, /The web can read /);
+    assert.match(await at(env), /^Status: 200/);
+    assert.match(await at(bad.env), /^Status: 503[^]*The web can read /);
+  }
+});
+
+test('slipway may take a while to answer for itself', async (t) => {
+  const here = site(t);
+  const { env } = await webServer(t, (req, res) => (
+    setTimeout(() => runs(here)(req, res), req.url === program ? 3000 : 0)));
+  assert.equal((await visit(here, env)).status, 200);
+});
+
+test('nobody is told what only slipway may ask', async (t) => {
+  const here = site(t, '[storage]\ndata = ../../private\n');
+  assert.equal((await visit(here, {})).status, 200);
+  for (const name of ['1', 'slipway.db', '../private/slipway.db', 'reach-', `reach-${'a'.repeat(26)}`]) {
+    const answer = await visit(here, {}, { headers: [acceptJson, ['Slipway-Self', name]] });
+    isProblem(answer, 404, 'not-found');
+  }
+});
 
 for (const [what, answer] of [
   ['301', says(301, { Location: 'https://www.example.org/' })],
@@ -119,10 +223,11 @@ test('without the address of the server there is no answer either', async (t) =>
 
 test('a wrong port in one request is not held against others', async (t) => {
   const here = site(t);
-  const { env } = await webServer(t, says(403));
-  assert.equal((await visit(here, { ...env, SERVER_PORT: '1' })).status, 503);
-  assert.equal((await visit(here, env)).status, 200);
-  assert.equal((await visit(here, { ...env, SERVER_PORT: '1' })).status, 200);
+  const { env } = await webServer(t, careful(here));
+  for (let i = 0; i < 2; i++) {
+    assert.equal((await visit(here, { ...env, SERVER_PORT: '1' })).status, 503);
+    assert.equal((await visit(here, env)).status, 200);
+  }
 });
 
 test('on a TLS site port 80 is asked too', async (t) => {
@@ -131,8 +236,9 @@ test('on a TLS site port 80 is asked too', async (t) => {
   await new Promise((resolve) => { tls.listen(0, '127.0.0.2', resolve); });
   t.after(() => tls.close());
   let plain;
+  let answer = says(404); // of another site
   try {
-    plain = await webServer(t, says(403), { address: '127.0.0.2', port: 80 });
+    plain = await webServer(t, (req, res) => answer(req, res), { address: '127.0.0.2', port: 80 });
   } catch (error) {
     t.skip(`port 80 of 127.0.0.2 cannot be had: ${error.code}`);
     return;
@@ -140,19 +246,23 @@ test('on a TLS site port 80 is asked too', async (t) => {
   const env = { SERVER_ADDR: '127.0.0.2', SERVER_PORT: String(tls.address().port) };
   assert.equal((await visit(here, env)).status, 503);
   assert.equal(plain.asked.length, 0);
+  assert.equal((await visit(here, { ...env, HTTPS: 'on' })).status, 503);
+  assert.equal(plain.asked.length, 3);
+  answer = careful(here);
   assert.equal((await visit(here, { ...env, HTTPS: 'on' })).status, 200);
-  assert.equal(plain.asked.length, 1);
+  assert.equal(plain.asked.length, 5);
 });
 
 test('an aliased directory is asked for at its own URL', async (t) => {
   const here = site(t);
-  const { env, asked } = await webServer(t, says(403));
+  const { env, asked } = await webServer(t, careful(here));
   const aliased = { ...here, docroot: here.home.replace(/.*/, '/nonexistent') };
   const answer = await visit(aliased, {
     ...env, CONTEXT_DOCUMENT_ROOT: here.docroot, CONTEXT_PREFIX: '/~user',
   });
   assert.equal(answer.status, 200);
   assert.match(asked[0].url, /^\/~user\/some%20where\/data\/reach-/);
+  assert.match(asked[1].url, /^\/~user\/some%20where\/uploads\/reach-/);
 });
 
 test('data outside of the document root is not asked for', async (t) => {
@@ -215,7 +325,7 @@ test('a web server that sends the question back to slipway waits for nothing', a
       HTTP_SLIPWAY_SELF: req.headers['slipway-self'],
     });
     res.writeHead(Number(/^Status: (\d+)/.exec(back)[1]));
-    res.end();
+    res.end(back);
   });
   const started = Date.now();
   assert.match(await service.get({ ...env, DOCUMENT_ROOT: here.docroot }), /^Status: 200/);
@@ -224,22 +334,41 @@ test('a web server that sends the question back to slipway waits for nothing', a
 
 test('within one process a wrong port is not held against others either', async (t) => {
   const here = site(t);
-  const { env } = await webServer(t, says(403));
+  const { env } = await webServer(t, careful(here));
   const service = await fastcgi(t, here);
   const at = (port) => service.get({ ...env, DOCUMENT_ROOT: here.docroot, SERVER_PORT: port });
-  assert.match(await at('1'), /^Status: 503/);
-  assert.match(await at(env.SERVER_PORT), /^Status: 200/);
-  assert.match(await at('1'), /^Status: 200/);
+  for (let i = 0; i < 2; i++) {
+    assert.match(await at('1'), /^Status: 503/);
+    assert.match(await at(env.SERVER_PORT), /^Status: 200/);
+  }
+});
+
+test('requests that name ports where nothing answers do not hold up others', async (t) => {
+  const here = site(t);
+  const { env } = await webServer(t, careful(here));
+  const service = await fastcgi(t, here);
+  const at = (server) => service.get({ ...server, DOCUMENT_ROOT: here.docroot });
+  assert.match(await at(env), /^Status: 200/);
+  const silent = await Promise.all(Array.from({ length: 6 }, () => webServer(t, () => {})));
+  const slow = silent.map((server) => at(server.env));
+  await sleep(300);
+  for (let i = 0; i < 5; i++) {
+    const started = Date.now();
+    assert.match(await at(env), /^Status: 200/);
+    assert.ok(Date.now() - started < 500, `${Date.now() - started} ms`);
+    await sleep(1000);
+  }
+  for (const answer of await Promise.all(slow)) assert.match(answer, /^Status: 503/);
 });
 
 test('many first requests at once ask once', async (t) => {
   const here = site(t);
-  const { env, asked } = await webServer(t, (req, res) => setTimeout(() => says(403)(req, res), 300));
+  const { env, asked } = await webServer(t, (req, res) => setTimeout(() => careful(here)(req, res), 300));
   const service = await fastcgi(t, here);
   const all = await Promise.all(Array.from({ length: 20 }, () => (
     service.get({ ...env, DOCUMENT_ROOT: here.docroot }))));
   for (const text of all) assert.match(text, /^Status: 200/);
-  assert.equal(asked.length, 1);
+  assert.equal(asked.length, 2);
 });
 
 test('many first processes at once make one database', async (t) => {

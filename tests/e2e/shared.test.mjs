@@ -4,12 +4,13 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
+import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 
 import { acceptJson, multipart, sha256 } from '../lib/e2e.mjs';
-import { json } from '../lib/http.mjs';
+import { json, request } from '../lib/http.mjs';
 import { cgiBin, SharedHost } from '../lib/shared_host.mjs';
 import { sleep, waitFor } from '../lib/wait.mjs';
 
@@ -127,7 +128,8 @@ for (const [name, programs, base] of [
     const host = await hostFor(t, { programs });
     await works(host, base);
     const names = fs.readdirSync(host.data);
-    assert.deepEqual(names.filter((entry) => entry.startsWith('reach-')), [], 'no token stays');
+    const left = [...names, ...fs.readdirSync(host.uploads)].filter((entry) => entry.startsWith('reach-'));
+    assert.deepEqual(left, [], 'no token stays');
     assert.ok(names.includes('.htaccess'));
   });
 }
@@ -428,6 +430,51 @@ for (const program of ['slipway.cgi', 'slipway.fcgi']) {
     assert.equal(answer.status, 200);
     assert.ok(fs.existsSync(path.join(host.home, 'slipway-data/slipway.db')));
   });
+}
+
+// A stranger's program on another port of the same machine, which Apache names
+// as its own to a client whose Host field does.
+for (const program of ['slipway.cgi', 'slipway.fcgi']) {
+  test(`the answer of a stranger's port is not believed, ${program}`, async (t) => {
+    const stranger = http.createServer((req, res) => {
+      res.writeHead(404);
+      res.end();
+    });
+    await new Promise((resolve) => { stranger.listen(0, '127.0.0.1', resolve); });
+    t.after(() => stranger.close());
+    const host = await hostFor(t, {
+      ...careless([program]),
+      extra: '<DirectoryMatch "/slipway/data(/|$)">\nAllowOverride None\nRequire all granted\n</DirectoryMatch>',
+    });
+    const options = { path: `/slipway/${program}/status`, headers: [acceptJson], timeout: 20000 };
+    for (let i = 0; i < 2; i++) {
+      const lured = await request(host.port, {
+        ...options, headers: [acceptJson, ['Host', `localhost:${stranger.address().port}`]],
+      });
+      assert.equal(lured.status, 503);
+      assert.match(json(lured).detail, /cannot find out/);
+      const answer = await host.request(options);
+      assert.equal(answer.status, 503);
+      assert.match(json(answer).detail, /The web can read/);
+    }
+  });
+
+  for (const [what, options, close] of [
+    ['by the recipe', {}, closeUploads],
+    ['altogether', { extra: '<Location /slipway/uploads>\nRequire all denied\n</Location>' }, () => {}],
+  ]) {
+    test(`slipway works where static URLs are closed ${what}, ${program}`, async (t) => {
+      const host = await hostFor(t, { programs: [program], ...options });
+      close(host);
+      for (const base of [`/slipway/${program}`, '/slipway']) {
+        const status = await host.request({ path: `${base}/status`, headers: [acceptJson] });
+        assert.equal(status.status, 200, `${status.body}\n${host.log()}`);
+      }
+      for (const dir of [host.data, host.uploads]) {
+        assert.deepEqual(fs.readdirSync(dir).filter((name) => name.startsWith('reach-')), []);
+      }
+    });
+  }
 }
 
 // --- A new version by FTP ----------------------------------------------------

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "gateway/guard.h"
+#include "gateway/reach.h"
 
 static void paths_below(void **state)
 {
@@ -60,7 +61,7 @@ static void answers_and_what_they_mean(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        assert_int_equal(guard_verdict(cases[i].answer, "token"),
+        assert_int_equal(reach_verdict(cases[i].answer, "token"),
                          cases[i].reach);
 }
 

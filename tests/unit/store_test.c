@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "store/place.h"
+#include "store/witness.h"
 #include "store_fixture.h"
 
 static void publishes_whole_files(void **state)
@@ -365,17 +366,84 @@ static void facts_are_believed_for_a_while(void **state)
     assert_false(place_recall(f->store, "barred /x", 60000));
 }
 
-static void a_token_comes_and_goes(void **state)
+static void a_witness_comes_and_goes(void **state)
 {
     struct fixture *f = *state;
-    struct place_token t;
+    struct witness w;
+    struct witness same;
     struct error e;
-    int before = entries(f, "data");
+    int data = entries(f, "data");
+    int uploads = entries(f, "uploads");
 
-    assert_int_equal(place_put_token(f->store, &t, &e), ERR_NONE);
-    assert_int_equal(entries(f, "data"), before + 1);
-    place_remove_token(f->store, &t);
-    assert_int_equal(entries(f, "data"), before);
+    assert_int_equal(witness_put(f->store, &w, &e), ERR_NONE);
+    assert_int_equal(entries(f, "data"), data + 1);
+    assert_int_equal(entries(f, "uploads"), uploads + 1);
+    assert_true(witness_read(f->store, w.name, &same));
+    assert_string_equal(same.name, w.name);
+    assert_string_equal(same.content, w.content);
+    witness_remove(f->store, w.name);
+    assert_int_equal(entries(f, "data"), data);
+    assert_int_equal(entries(f, "uploads"), uploads);
+    assert_false(witness_read(f->store, w.name, &same));
+}
+
+#define TWENTY_SIX "abcdefghijklmnopqrstuvwxyz"
+
+/* Anybody may ask for any name. */
+static void only_a_witness_is_read(void **state)
+{
+    static const char *const names[] = {"",
+                                        "1",
+                                        "slipway.db",
+                                        "reach-",
+                                        "reach-../slipway.db",
+                                        "../data/reach-" TWENTY_SIX,
+                                        "reach-" TWENTY_SIX "a",
+                                        "incoming/reach-" TWENTY_SIX,
+                                        "reach-ABCDEFGHIJKLMNOPQRSTUVWXYZ"};
+    static const char name[] = "reach-" TWENTY_SIX;
+    struct fixture *f = *state;
+    struct witness w;
+    struct error e;
+    int fd;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_false(witness_read(f->store, names[i], &w));
+        witness_remove(f->store, names[i]);
+    }
+    assert_int_equal(symlinkat("slipway.db", f->store->data, name), 0);
+    assert_false(witness_read(f->store, name, &w));
+    witness_remove(f->store, name);
+    assert_int_equal(mkfifoat(f->store->data, name, 0600), 0);
+    assert_false(witness_read(f->store, name, &w));
+    witness_remove(f->store, name);
+    fd = disk_create(f->store->data, name, 0600, &e);
+    assert_int_equal(disk_write(fd, TWENTY_SIX "a", 27, 0, &e), ERR_NONE);
+    assert_false(witness_read(f->store, name, &w));
+    assert_int_equal(ftruncate(fd, 26), 0);
+    assert_true(witness_read(f->store, name, &w));
+    assert_int_equal(disk_write(fd, "\r\n", 2, 0, &e), ERR_NONE);
+    assert_false(witness_read(f->store, name, &w));
+    close(fd);
+}
+
+static void a_witness_of_a_killed_process_goes(void **state)
+{
+    static const struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    struct fixture *f = *state;
+    struct witness left;
+    struct witness used;
+    struct witness none;
+    struct error e;
+    int uploads = entries(f, "uploads");
+
+    assert_int_equal(witness_put(f->store, &left, &e), ERR_NONE);
+    assert_int_equal(witness_put(f->store, &used, &e), ERR_NONE);
+    assert_int_equal(utimensat(f->store->data, left.name, old, 0), 0);
+    assert_int_equal(store_sweep(f->store, true, &e), ERR_NONE);
+    assert_false(witness_read(f->store, left.name, &none));
+    assert_true(witness_read(f->store, used.name, &none));
+    assert_int_equal(entries(f, "uploads"), uploads + 1);
 }
 
 /* What the owner has put there is not overwritten. */
@@ -735,7 +803,9 @@ int main(void)
         STORE_TEST(data_behind_a_symlink_works),
         STORE_TEST(lease_of_a_wrong_clock_ends),
         STORE_TEST(facts_are_believed_for_a_while),
-        STORE_TEST(a_token_comes_and_goes),
+        STORE_TEST(a_witness_comes_and_goes),
+        STORE_TEST(only_a_witness_is_read),
+        STORE_TEST(a_witness_of_a_killed_process_goes),
         STORE_TEST(apache_is_told_to_bar_the_data),
         STORE_TEST(limits_are_named),
         STORE_TEST(reserve_is_kept),
