@@ -42,9 +42,9 @@ const struct config_option config_options[OPT_COUNT_] = {
         .id = OPT_UPLOADS_URL, .section = "uploads", .key = "url",
         .type = OPTION_URL, .standard = "/_upload", .min = 1,
         .help = "Where the web server serves that directory: the start of "
-                "the static URL of every file. If this is not set and the "
-                "directory lies below the document root, its path from there "
-                "is used.",
+                "the static URL of every file. If this is not set, and the "
+                ".htaccess of cgi-bin/ guards the directory, its path below "
+                "the document root is used.",
     }, {
         .id = OPT_MAX_FILE_SIZE, .section = "limits", .key = "max_file_size",
         .type = OPTION_SIZE, .standard = "16G", .min = 0, .max = SIZE_TOP,

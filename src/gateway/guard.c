@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/reach.h"
+#include "gateway/vouch.h"
 #include "http/query.h"
 #include "store/place.h"
 
@@ -157,13 +158,16 @@ static bool url_of(const struct root *r, const char *path, struct buf *out)
     return !buf_failed(out);
 }
 
-/* Where the ini file does not say it, the place of the directory does. */
-static void find_uploads_url(struct guard *g, const struct root roots[ROOTS])
+/* Where the ini file does not say it, the place of the directory does, if files
+ * of strangers are safe to serve there. */
+static void find_uploads_url(struct guard *g, const struct request *req,
+                             const struct root roots[ROOTS])
 {
+    bool guarded = vouch_guards(req, place_uploads(g->store));
     struct buf url;
 
     buf_init(&url, URL_MAX_BYTES);
-    for (int i = 0; i < ROOTS && !g->has_url; i++)
+    for (int i = 0; i < ROOTS && guarded && !g->has_url; i++)
         if (url_of(&roots[i], place_uploads(g->store), &url))
             g->has_url = place_set_url(g->store, buf_text(&url));
     buf_free(&url);
@@ -252,6 +256,8 @@ static enum reach find_reach(struct guard *g, const struct request *req,
         v.url = buf_text(&url);
         if (!recall(g, &v, &r)) {
             r = reach_ask(g->store, req, v.url);
+            if (r == REACH_UNKNOWN && vouch_bars(req, place_data(g->store)))
+                r = REACH_BARRED;
             remember(g, &v, r);
         }
         if (!*root || strlen(roots[i].path) < strlen(*root))
@@ -355,7 +361,7 @@ static int64_t look(struct guard *g, const struct request *req,
     memset(why, 0, sizeof *why);
     find_roots(req, roots);
     if (!g->has_url && !config_is_set(g->config, OPT_UPLOADS_URL))
-        find_uploads_url(g, roots);
+        find_uploads_url(g, req, roots);
     r = find_reach(g, req, roots, &root);
     if (r != REACH_BARRED)
         explain(g, r, root, why);

@@ -75,9 +75,14 @@ const runs = (here, status = 403) => async (req, res) => {
   res.end(answer.body);
 };
 
+// What the rules in cgi-bin/.htaccess set.
+const vouched = (ini) => ({
+  SCRIPT_FILENAME: path.join(path.dirname(ini), 'slipway.cgi'), SSL_SLIPWAY_GUARDS: 'uploads',
+});
+
 const visit = ({ ini, docroot }, env, options = {}) => cgi(ini, {
   path: '/status', headers: [acceptJson, ['Host', 'www.example.org']],
-  env: { DOCUMENT_ROOT: docroot, ...env }, ...options,
+  env: { DOCUMENT_ROOT: docroot, ...vouched(ini), ...env }, ...options,
 });
 
 const noTokens = ({ data, dir }) => assert.deepEqual(
@@ -230,6 +235,24 @@ test('a wrong port in one request is not held against others', async (t) => {
   }
 });
 
+test('where asking leads nowhere, .htaccess can vouch for the directory', async (t) => {
+  const here = site(t);
+  const { env, asked } = await webServer(t, says(301));
+  const at = (names) => visit(here, { ...env, ...names });
+  for (const names of [{}, { SSL_SLIPWAY_BARS: 'uploads' }, { SSL_SLIPWAY_BARS: 'nothing' },
+    { SSL_SLIPWAY_BARS: 'data', SCRIPT_FILENAME: '/elsewhere/slipway.cgi' }, { HTTP_SSL_SLIPWAY_BARS: 'data' }]) {
+    isProblem(await at(names), 503, 'config');
+  }
+  assert.equal((await at({ SSL_SLIPWAY_BARS: 'data' })).status, 200);
+  assert.ok(asked.length > 0);
+});
+
+test('what the web can read is refused, whoever vouches for it', async (t) => {
+  const here = site(t);
+  const { env } = await webServer(t, careless(here));
+  isProblem(await visit(here, { ...env, SSL_SLIPWAY_BARS: 'data' }), 503, 'config');
+});
+
 test('on a TLS site port 80 is asked too', async (t) => {
   const here = site(t);
   const tls = net.createServer((socket) => socket.end('\x15\x03\x01\x00\x02\x02\x46'));
@@ -303,7 +326,7 @@ os.execv(sys.argv[2], [sys.argv[2]])`;
   });
   const get = async (variables) => output(await talk(socket, opening({
     REQUEST_METHOD: 'GET', SCRIPT_NAME: '/slipway', PATH_INFO: '/status', QUERY_STRING: '',
-    HTTP_ACCEPT: 'application/json', ...variables,
+    HTTP_ACCEPT: 'application/json', ...vouched(ini), ...variables,
   }), record(type.stdin)));
   const put = async (name, pieces) => {
     const length = pieces.filter((piece) => typeof piece === 'string').join('').length;
@@ -396,6 +419,10 @@ test('the static URL is the path below the document root', async (t) => {
   assert.match(file.url, /^\/~me\/some%20where\/uploads\//);
   [file] = json(await put({ ...here, docroot: '/nonexistent' }, {})).files;
   assert.match(file.url, /^\/_upload\//);
+  for (const name of [undefined, '', 'other', 'data']) {
+    [file] = json(await put(here, { SSL_SLIPWAY_GUARDS: name })).files;
+    assert.match(file.url, /^\/_upload\//, 'nobody vouches for the directory');
+  }
   fs.writeFileSync(here.ini, `${outside}[uploads]\nurl = /_upload\n`);
   [file] = json(await put(here, {})).files;
   assert.match(file.url, /^\/_upload\//);
