@@ -258,6 +258,9 @@ SELECT id, directory, path FROM file WHERE id = :id AND state = 'deleting';
 -- name: file_forget
 DELETE FROM file WHERE id = :id AND state = 'deleting';
 
+-- name: leases_forget
+DELETE FROM lease WHERE name <> 'sweep' AND until < :now;
+
 -- name: lease_get
 SELECT until FROM lease WHERE name = :name;
 

@@ -16,8 +16,6 @@
 #include "gateway/selfcall.h"
 #include "store/witness.h"
 
-enum { SETTLED_SECONDS = 2 }; /* without change: an editor has written it all */
-
 static void note_ini(const char *path, struct stat *st)
 {
     if (!path || stat(path, st) != 0)
@@ -28,6 +26,7 @@ static bool load(struct service *s)
 {
     s->ini = config_find(s->flag);
     note_ini(s->ini, &s->ini_was);
+    s->ini_seen = s->ini_was;
     s->loaded = config_load(s->ini, &s->why);
     s->app.config = s->loaded;
     return s->loaded != NULL;
@@ -109,18 +108,18 @@ static bool is_other_file(const struct stat *a, const struct stat *b)
 }
 
 /* An ini file may also have come or gone. One that is still being written is
- * left in peace. */
-static bool ini_has_changed(const struct service *s)
+ * left in peace: it has to look the same twice. */
+static bool ini_has_changed(struct service *s)
 {
     char *path = config_find(s->flag);
     struct stat now;
-    bool changed;
+    bool settled;
 
     note_ini(path, &now);
-    changed = is_other_file(&now, &s->ini_was) &&
-              time(NULL) - now.st_mtim.tv_sec >= SETTLED_SECONDS;
+    settled = !is_other_file(&now, &s->ini_seen);
+    s->ini_seen = now;
     free(path);
-    return changed;
+    return settled && is_other_file(&now, &s->ini_was);
 }
 
 /* Try anew whether it can be opened, if somebody has asked since. */

@@ -24,6 +24,7 @@ struct service {
     const char *flag;      /* of --config, or NULL; the caller's */
     char *ini;             /* path of the ini file, NULL: defaults */
     struct stat ini_was;   /* the file when it was read; all 0 if missing */
+    struct stat ini_seen;  /* the same at the last look for a change */
     atomic_bool asked;     /* requests came since the last look */
 };
 

@@ -226,6 +226,9 @@ static enum error_code forget_ended(struct store *s, struct error *e)
     stmt_int(q, ":before", clock_wall_ms() - keep);
     stmt_int(q, ":before_resumable", clock_wall_ms() - keep_resumable);
     stmt_run(q);
+    q = db_statement(c, SQL_LEASES_FORGET);
+    stmt_int(q, ":now", clock_wall_ms());
+    stmt_run(q);
     return db_end(c, true, e);
 }
 
@@ -280,6 +283,18 @@ enum error_code store_recover(struct store *s, struct error *e)
     return code == ERR_NONE ? purge_deleted(s, e) : code;
 }
 
+/* A witness, or a database that was only to try what works. */
+static void drop_private(struct store *s, const char *name)
+{
+    static const char scratch[] = "slipway.db-try-";
+    struct error e;
+
+    witness_remove(s, name);
+    if (strncmp(name, scratch, sizeof scratch - 1) == 0 &&
+        disk_remove_file(s->data, name, false, &e) != ERR_NONE)
+        log_failure(LOG_WARNING, &e);
+}
+
 enum error_code store_sweep(struct store *s, bool force, struct error *e)
 {
     int64_t now = clock_wall_ms();
@@ -306,7 +321,7 @@ enum error_code store_sweep(struct store *s, bool force, struct error *e)
         code = forget_ended(s, e);
     if (code == ERR_NONE)
         code = concat_work(s, e);
-    drop_old(s, s->data, now + SWEEP_BUDGET_MS, witness_remove);
+    drop_old(s, s->data, now + SWEEP_BUDGET_MS, drop_private);
     drop_old(s, s->incoming, now + SWEEP_BUDGET_MS, drop_home);
     return code;
 }

@@ -594,6 +594,24 @@ static void symlink_is_not_followed(void **state)
     assert_int_equal(s->open(s, &e), ERR_NOT_FOUND);
 }
 
+/* A file in the data directory, old unless fresh. */
+static void make_private(const struct fixture *f, const char *name, bool fresh)
+{
+    char command[320];
+
+    (void)snprintf(command, sizeof command, "touch %s '%s/data/%s'",
+                   fresh ? "" : "-d '1 hour ago'", f->root, name);
+    assert_int_equal(system(command), 0);
+}
+
+static bool is_private(const struct fixture *f, const char *name)
+{
+    char path[256];
+
+    (void)snprintf(path, sizeof path, "%s/data/%s", f->root, name);
+    return access(path, F_OK) == 0;
+}
+
 static void sweep_removes_only_orphans(void **state)
 {
     struct fixture *f = *state;
@@ -604,12 +622,18 @@ static void sweep_removes_only_orphans(void **state)
     make_orphan(f, "aaaaaaaaaaaaaaaaaaaaaaaaaa", -1);
     make_orphan(f, "bbbbbbbbbbbbbbbbbbbbbbbbbb", 1);
     make_orphan(f, "not-ours", -1);
+    make_private(f, "slipway.db-try-0123", false);
+    make_private(f, "slipway.db-try-4567-wal", true);
+    make_private(f, "slipway.db-mine", false);
     assert_int_equal(entries(f, "data/incoming"), 4);
     assert_int_equal(store_sweep(f->store, true, &e), ERR_NONE);
     assert_int_equal(entries(f, "data/incoming"), 3);
     assert_int_equal(state_of(f, "chosen-8"), UPLOAD_RECEIVING);
     error_set(&e, ERR_TRUNCATED, "Cut.");
     upload_discard(u, &e);
+    assert_false(is_private(f, "slipway.db-try-0123"));
+    assert_true(is_private(f, "slipway.db-try-4567-wal"));
+    assert_true(is_private(f, "slipway.db-mine"));
 }
 
 static void expect_refusal(struct fixture *f, const char *words)
