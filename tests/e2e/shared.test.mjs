@@ -1,16 +1,18 @@
 // The static binary, and slipway as the owner of a site on shared hosting
 // installs it: three files by FTP, nothing configured, a real Apache.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 
 import { acceptJson, multipart, sha256 } from '../lib/e2e.mjs';
 import { json, request } from '../lib/http.mjs';
+import { freePort } from '../lib/server.mjs';
 import { cgiBin, SharedHost } from '../lib/shared_host.mjs';
 import { sleep, waitFor } from '../lib/wait.mjs';
 
@@ -521,5 +523,43 @@ for (const program of ['slipway.cgi', 'slipway.fcgi']) {
     for (const { url, digest } of stored) {
       assert.equal(sha256((await host.request({ path: url })).body), digest);
     }
+  });
+}
+
+// --- TLS ---------------------------------------------------------------------
+
+// Slipway cannot speak TLS, so it cannot ask this site for anything.
+function tlsSite(dir, port) {
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2',
+    '-subj', '/CN=localhost', '-keyout', `${dir}/key`, '-out', `${dir}/certificate`], { stdio: 'ignore' });
+  fs.chmodSync(dir, 0o755);
+  fs.chmodSync(`${dir}/key`, 0o644);
+  return ['LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so', 'SSLSessionCache none',
+    `Listen 127.0.0.1:${port}`, `<VirtualHost 127.0.0.1:${port}>`, 'SSLEngine on',
+    `SSLCertificateFile ${dir}/certificate`, `SSLCertificateKeyFile ${dir}/key`, '</VirtualHost>',
+  ].join('\n');
+}
+
+const overTls = (port, target) => new Promise((resolve, reject) => {
+  https.get({ host: '127.0.0.1', port, path: target, rejectUnauthorized: false }, (answer) => {
+    answer.resume();
+    answer.on('end', () => resolve(answer.statusCode));
+  }).on('error', reject);
+});
+
+for (const program of ['slipway.cgi', 'slipway.fcgi']) {
+  test(`on a TLS site the rules of .htaccess vouch for data, ${program}`, async (t) => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-tls-'));
+    t.after(() => fs.rmSync(dir, { recursive: true }));
+    const port = await freePort();
+    const extra = tlsSite(dir, port);
+    await hostFor(t, { programs: [program], extra });
+    assert.equal(await overTls(port, '/slipway/status'), 200);
+    assert.equal(await overTls(port, '/slipway/data/slipway.db'), 403);
+    const other = await freePort();
+    await hostFor(t, {
+      programs: [program], extra: extra.replaceAll(String(port), String(other)), without: ['rewrite'],
+    });
+    assert.equal(await overTls(other, `/slipway/${program}/status`), 503);
   });
 }
