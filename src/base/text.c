@@ -127,6 +127,19 @@ void text_cut_utf8(char *s, size_t max)
     s[len] = '\0';
 }
 
+const char *text_path_below(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    while (len > 0 && dir[len - 1] == '/')
+        len--;
+    if (strncmp(path, dir, len) != 0)
+        return NULL;
+    if (path[len] == '/')
+        return path + len + 1;
+    return path[len] == '\0' ? path + len : NULL;
+}
+
 size_t text_nesting(const char *json)
 {
     size_t depth = 0, deepest = 0;

@@ -24,6 +24,10 @@ bool text_is_utf8(const char *s, size_t len);
 /* Cut s to at most max bytes without leaving half a UTF-8 sequence. */
 void text_cut_utf8(char *s, size_t max);
 
+/* What follows dir in path, without a slash in front; "" if they are the same,
+ * NULL if path is not below dir. Both are real paths. */
+const char *text_path_below(const char *path, const char *dir);
+
 /* How deep brackets and braces are nested in JSON, those within strings aside;
  * of other text an upper bound. */
 size_t text_nesting(const char *json);

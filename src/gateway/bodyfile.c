@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "store/disk.h"
 
 enum { BUFFER_SIZE = 128 * 1024 };
@@ -29,15 +30,6 @@ static enum body_result next(struct body *body, const void **data, size_t *len,
     return n > 0 ? BODY_DATA : BODY_END;
 }
 
-/* The path below the directory, or NULL. */
-static const char *below(const char *dir, const char *path)
-{
-    size_t len = strlen(dir);
-
-    return strncmp(path, dir, len) == 0 && path[len] == '/' ? path + len + 1
-                                                            : NULL;
-}
-
 enum error_code bodyfile_open(struct bodyfile *b, const struct config *c,
                               struct request *req, struct error *e)
 {
@@ -51,7 +43,7 @@ enum error_code bodyfile_open(struct bodyfile *b, const struct config *c,
     b->buffer = arena_alloc(req->arena, BUFFER_SIZE);
     if (!b->buffer)
         return error_set(e, ERR_MEMORY, "No memory for a request.");
-    b->file.path = below(dir, path);
+    b->file.path = text_path_below(path, dir);
     b->file.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (b->file.path && b->file.dir >= 0)
         b->fd = disk_open_file(b->file.dir, b->file.path, &size, e);

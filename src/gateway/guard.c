@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "gateway/reach.h"
 #include "gateway/vouch.h"
 #include "http/query.h"
@@ -79,23 +80,10 @@ void guard_free(struct guard *g)
     free(g);
 }
 
-const char *guard_below(const char *path, const char *dir)
-{
-    size_t len = strlen(dir);
-
-    while (len > 0 && dir[len - 1] == '/')
-        len--;
-    if (strncmp(path, dir, len) != 0)
-        return NULL;
-    if (path[len] == '/')
-        return path + len + 1;
-    return path[len] == '\0' ? path + len : NULL;
-}
-
 void guard_suggest(const char *ini_directory, const char *root, char *out,
                    size_t cap)
 {
-    const char *rest = guard_below(ini_directory, root);
+    const char *rest = text_path_below(ini_directory, root);
     struct buf b;
 
     out[0] = '\0';
@@ -139,7 +127,7 @@ static void free_roots(struct root roots[ROOTS])
 /* The path of the URL at which a root shows path; false if it does not. */
 static bool url_of(const struct root *r, const char *path, struct buf *out)
 {
-    const char *rest = r->path ? guard_below(path, r->path) : NULL;
+    const char *rest = r->path ? text_path_below(path, r->path) : NULL;
     size_t len = strlen(r->prefix);
 
     if (!rest)

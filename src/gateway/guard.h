@@ -35,10 +35,6 @@ bool guard_admits(struct guard *g, const struct request *req,
 /* --- Pure parts -------------------------------------------------------------
  */
 
-/* What follows dir in path, without a slash in front; "" if they are the same,
- * NULL if path is not below dir. Both are real paths. */
-const char *guard_below(const char *path, const char *dir);
-
 /* The value for [storage] data that puts it beside the document root: relative
  * to the directory of the ini file, or "" if that is not below the root. */
 void guard_suggest(const char *ini_directory, const char *root, char *out,

@@ -74,8 +74,7 @@ static enum error_code on_field(void *ctx, const char *name, const char *value,
     for (size_t i = 0; i < NUMBERS; i++)
         if (strcmp(name, number_names[i]) == 0) {
             *keep = false;
-            return text_parse_u64(value, strlen(value), &c->number[i]) &&
-                           c->number[i] <= INT64_MAX
+            return transfer_number(value, &c->number[i])
                        ? ERR_NONE
                        : bad(e, number_names[i]);
         }

@@ -37,7 +37,7 @@ static enum error_code field_number(const struct request *req, const char *name,
 {
     const char *field = request_header(req, name);
 
-    if (field && text_parse_u64(field, strlen(field), out) && *out <= INT64_MAX)
+    if (field && transfer_number(field, out))
         return ERR_NONE;
     return error_set(e, ERR_BAD_REQUEST, "%s is missing or no number.", name);
 }

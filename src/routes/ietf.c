@@ -161,10 +161,8 @@ static enum error_code begin(struct app *app, struct request *req,
     enum error_code code = intake_choose(req, &choice, e);
 
     (void)ietf_says_complete(req, &complete);
-    if (code == ERR_NONE && !transfer_speaks(app, PROTOCOL_IETF))
-        code = error_set(e, ERR_FORBIDDEN,
-                         "Resumable uploads of the IETF are switched off "
-                         "here.");
+    if (code == ERR_NONE)
+        code = transfer_require(app, PROTOCOL_IETF, e);
     if (code == ERR_NONE)
         code = intake_coding(req, e);
     if (code == ERR_NONE && ietf_has_type(req, "multipart/"))

@@ -51,7 +51,7 @@ static enum error_code take_action(struct post *p, const char *value,
 static enum error_code take_number(const char *name, const char *value,
                                    uint64_t *out, struct error *e)
 {
-    if (text_parse_u64(value, strlen(value), out) && *out <= INT64_MAX)
+    if (transfer_number(value, out))
         return ERR_NONE;
     return error_set(e, ERR_BAD_REQUEST, "The field %s must be a number.",
                      name);

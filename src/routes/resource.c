@@ -114,32 +114,20 @@ enum error_code resource_patch(struct app *app, struct request *req,
                                struct error *e)
 {
     bool is_tus = tus_is_meant(req) || tus_is_content(req);
+    bool is_ietf = !is_tus && ietf_is_meant(req);
     enum error_code code = intake_coding(req, e);
 
-    if (code == ERR_NONE && is_tus && !transfer_speaks(app, PROTOCOL_TUS))
-        code = error_set(e, ERR_FORBIDDEN, "tus is switched off here.");
-    if (code == ERR_NONE && !is_tus && ietf_is_meant(req) &&
-        !transfer_speaks(app, PROTOCOL_IETF))
-        code = error_set(e, ERR_FORBIDDEN,
-                         "Resumable uploads of the IETF are switched off "
-                         "here.");
+    if (code == ERR_NONE && !is_tus && !is_ietf)
+        code = error_set(e, ERR_UNSUPPORTED,
+                         "A PATCH must speak tus 1.0.0 or the IETF draft for "
+                         "resumable uploads.");
+    if (code == ERR_NONE)
+        code = transfer_require(app, is_tus ? PROTOCOL_TUS : PROTOCOL_IETF, e);
     if (code != ERR_NONE)
         return code;
-    if (is_tus) {
-        if (!tus_is_meant(req))
-            tus_mark(res);
-        code = tus_check_version(req, res, e);
-        if (code == ERR_NONE && !tus_is_content(req))
-            code = error_set(e, ERR_UNSUPPORTED,
-                             "The Content-Type of a tus PATCH must be "
-                             "application/offset+octet-stream.");
-        return code == ERR_NONE ? tus_patch(app, req, rest, res, e) : code;
-    }
-    if (ietf_is_meant(req))
-        return ietf_gone(req, ietf_patch(app, req, rest, res, e), e);
-    return error_set(e, ERR_UNSUPPORTED,
-                     "A PATCH must speak tus 1.0.0 or the IETF draft for "
-                     "resumable uploads.");
+    if (is_tus)
+        return tus_patch(app, req, rest, res, e);
+    return ietf_gone(req, ietf_patch(app, req, rest, res, e), e);
 }
 
 enum error_code resource_delete(struct app *app, struct request *req,

@@ -26,6 +26,22 @@ bool transfer_speaks(const struct app *app, enum transfer_protocol p)
     return config_choice(app->config, OPT_PROTOCOLS) & (1u << p);
 }
 
+enum error_code transfer_require(const struct app *app,
+                                 enum transfer_protocol p, struct error *e)
+{
+    return transfer_speaks(app, p)
+               ? ERR_NONE
+               : error_set(e, ERR_FORBIDDEN, "%s is switched off here.",
+                           p == PROTOCOL_TUS ? "tus"
+                                             : "The IETF's draft for resumable "
+                                               "uploads");
+}
+
+bool transfer_number(const char *text, uint64_t *out)
+{
+    return text_parse_u64(text, strlen(text), out) && *out <= INT64_MAX;
+}
+
 static void tell(struct transfer *t)
 {
     int64_t now = clock_monotonic_ms();

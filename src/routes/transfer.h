@@ -20,6 +20,14 @@ enum transfer_protocol {
 };
 bool transfer_speaks(const struct app *app, enum transfer_protocol p);
 
+/* ERR_FORBIDDEN unless the protocol is switched on. */
+enum error_code transfer_require(const struct app *app,
+                                 enum transfer_protocol p, struct error *e);
+
+/* A length or an offset: decimal digits, at most INT64_MAX, which is what files
+ * and rows can hold. */
+bool transfer_number(const char *text, uint64_t *out);
+
 /* A checksum of the request's bytes that is to be compared. */
 struct transfer_check {
     struct checksum sum; /* running */

@@ -66,8 +66,7 @@ static enum error_code number(const struct request *req, const char *name,
     const char *field = request_header(req, name);
 
     *has = field != NULL;
-    if (!field ||
-        (text_parse_u64(field, strlen(field), out) && *out <= INT64_MAX))
+    if (!field || transfer_number(field, out))
         return ERR_NONE;
     return error_set(e, ERR_BAD_REQUEST,
                      "%s must be a number that is not negative.", name);
@@ -277,8 +276,8 @@ enum error_code tus_create(struct app *app, struct request *req,
 {
     enum error_code code = tus_check_version(req, res, e);
 
-    if (code == ERR_NONE && !transfer_speaks(app, PROTOCOL_TUS))
-        code = error_set(e, ERR_FORBIDDEN, "tus is switched off here.");
+    if (code == ERR_NONE)
+        code = transfer_require(app, PROTOCOL_TUS, e);
     if (code == ERR_NONE)
         code = intake_coding(req, e);
     return code == ERR_NONE ? create(app, req, res, e) : code;
@@ -351,11 +350,19 @@ enum error_code tus_patch(struct app *app, struct request *req, const char *id,
                           struct response *res, struct error *e)
 {
     struct transfer t = {.app = app, .req = req};
+    bool has_offset = false;
     uint64_t offset = 0;
-    bool has_offset;
-    enum error_code code = number(req, "Upload-Offset", &has_offset, &offset,
-                                  e);
+    enum error_code code;
 
+    if (!tus_is_meant(req))
+        tus_mark(res);
+    code = tus_check_version(req, res, e);
+    if (code == ERR_NONE && !tus_is_content(req))
+        code = error_set(e, ERR_UNSUPPORTED,
+                         "The Content-Type of a tus PATCH must be "
+                         "application/offset+octet-stream.");
+    if (code == ERR_NONE)
+        code = number(req, "Upload-Offset", &has_offset, &offset, e);
     if (code == ERR_NONE && !has_offset)
         code = error_set(e, ERR_BAD_REQUEST, "Upload-Offset is missing.");
     if (code == ERR_NONE)

@@ -129,50 +129,53 @@ static struct upload *session_named(struct store *s, struct arena *a,
     return u;
 }
 
+/* The session with this id, its row read; NULL and e. Final ones are refused
+ * unless they are wanted. */
+static struct upload *session_found(struct store *s, struct arena *a,
+                                    const char *id, bool final_too,
+                                    struct error *e)
+{
+    struct upload *u = session_named(s, a, id, e);
+    const char *state = "";
+
+    if (!u || session_read(u, &state, e) != ERR_NONE)
+        return NULL;
+    if (u->parts && !final_too) {
+        error_set(e, ERR_FORBIDDEN,
+                  "A final upload gets its bytes from its parts.");
+        return NULL;
+    }
+    return session_refuse(state, e) == ERR_NONE ? u : NULL;
+}
+
+static enum error_code take_up(struct upload *u, bool evict,
+                               struct upload **out, struct error *e)
+{
+    enum error_code code = u ? session_take_home(u, evict, e) : e->code;
+
+    *out = NULL;
+    if (code == ERR_NONE)
+        code = reopen_file(u, e);
+    if (code == ERR_NONE) {
+        u->writeback_from = u->space_checked_at = u->received;
+        *out = u;
+    } else if (u) {
+        session_close(u);
+    }
+    return code;
+}
+
 enum error_code session_take_up(struct store *s, struct arena *a,
                                 const char *id, bool evict, struct upload **out,
                                 struct error *e)
 {
-    struct upload *u = session_named(s, a, id, e);
-    const char *state = "";
-    enum error_code code = u ? session_read(u, &state, e) : e->code;
-
-    *out = NULL;
-    if (code == ERR_NONE)
-        code = session_refuse(state, e);
-    if (code == ERR_NONE)
-        code = session_take_home(u, evict, e);
-    if (code == ERR_NONE)
-        code = reopen_file(u, e);
-    if (code != ERR_NONE) {
-        if (u)
-            session_close(u);
-        return code;
-    }
-    u->writeback_from = u->space_checked_at = u->received;
-    *out = u;
-    return ERR_NONE;
-}
-
-/* Is it a session whose bytes come from others? */
-static enum error_code refuse_final(const struct upload *u, struct error *e)
-{
-    return u->parts ? error_set(e, ERR_FORBIDDEN,
-                                "A final upload gets its bytes from its parts.")
-                    : ERR_NONE;
+    return take_up(session_found(s, a, id, true, e), evict, out, e);
 }
 
 enum error_code upload_resume(struct store *s, struct arena *a, const char *id,
                               struct upload **out, struct error *e)
 {
-    struct upload *u = session_named(s, a, id, e);
-    const char *state = "";
-    enum error_code code = u ? session_read(u, &state, e) : e->code;
-
-    *out = NULL;
-    if (code == ERR_NONE)
-        code = refuse_final(u, e);
-    return code == ERR_NONE ? session_take_up(s, a, id, true, out, e) : code;
+    return take_up(session_found(s, a, id, false, e), true, out, e);
 }
 
 enum error_code upload_settle(struct store *s, struct arena *a, const char *id,

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "store/store.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,19 +70,10 @@ static void bar_data(const struct store *s)
         close(fd);
 }
 
-/* Is path the directory dir, or below it? Both are real paths. */
-static bool is_below(const char *path, const char *dir)
-{
-    size_t len = strlen(dir);
-
-    return strncmp(path, dir, len) == 0 &&
-           (path[len] == '/' || path[len] == '\0');
-}
-
 /* The data directory holds everybody's names and half-received files. */
 static enum error_code check_roots(const struct store *s, struct error *e)
 {
-    if (is_below(s->data_path, s->uploads.real_path))
+    if (text_path_below(s->data_path, s->uploads.real_path))
         return error_set(e, ERR_CONFIG,
                          "[storage] data must not lie in [uploads] directory, "
                          "where the web server would serve it.");

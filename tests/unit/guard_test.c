@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "gateway/guard.h"
+
+#include "base/text.h"
 #include "gateway/reach.h"
 
 static void paths_below(void **state)
@@ -29,7 +31,7 @@ static void paths_below(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const char *rest = guard_below(cases[i].path, cases[i].dir);
+        const char *rest = text_path_below(cases[i].path, cases[i].dir);
 
         if (cases[i].rest)
             assert_string_equal(rest, cases[i].rest);
