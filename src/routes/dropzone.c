@@ -282,7 +282,7 @@ static enum error_code receive(struct chunk *c, struct response *res,
                                      &c->watched, &metadata, e);
 
     if (code == ERR_COMPLETED && c->t.upload) {
-        upload_abandon(c->t.upload);
+        upload_discard(c->t.upload, e);
         c->t.upload = NULL;
         code = ERR_NONE;
     }

@@ -67,7 +67,8 @@ enum error_code upload_settle(struct store *s, struct arena *a, const char *id,
                               struct error *e);
 
 /* Acknowledge what was received, and let go. The session is over for this
- * thread in any case. */
+ * thread in any case. ERR_CANCELLED; ERR_COMPLETED if it was used up as a part
+ * meanwhile. */
 enum error_code upload_suspend(struct upload *u, struct error *e);
 
 /* Until the request is over nothing is acknowledged, because it is yet to be

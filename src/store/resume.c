@@ -201,7 +201,7 @@ enum error_code upload_suspend(struct upload *u, struct error *e)
 {
     enum error_code code = session_acknowledge(u, e);
 
-    if (code == ERR_CANCELLED)
+    if (code == ERR_CANCELLED || code == ERR_COMPLETED)
         upload_discard(u, e);
     session_close(u);
     return code;

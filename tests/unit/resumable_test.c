@@ -1148,6 +1148,20 @@ static void final_is_waited_for(void **state)
                      ERR_NOT_FOUND);
 }
 
+/* Whoever holds a part while it is used up removes its bytes. */
+static void held_part_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u;
+    struct error e;
+
+    make_part(f, "held-0001", "hello");
+    u = resume(f, "held-0001");
+    expect_stored(f, expect_concat(f, "held-0001"), "hello");
+    assert_int_equal(upload_suspend(u, &e), ERR_COMPLETED);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+}
+
 static void odd_ids_are_unknown(void **state)
 {
     struct fixture *f = *state;
@@ -1740,6 +1754,7 @@ int main(void)
         STORE_TEST(name_is_kept),
         STORE_TEST(parts_become_one_file),
         STORE_TEST(only_whole_parts_are_taken),
+        STORE_TEST(held_part_leaves_nothing),
         STORE_TEST(odd_ids_are_unknown),
         STORE_TEST(final_is_waited_for),
         STORE_TEST(parts_do_not_multiply),
