@@ -17,13 +17,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "gateway/reach.h"
-#include "gateway/vouch.h"
-#include "http/query.h"
+#include "probe/reach.h"
+#include "probe/vouch.h"
+#include "probe/webroot.h"
 #include "store/place.h"
 
 enum {
-    ROOTS = 2, /* a request names so many */
     FACTS = 4, /* places that are known of at a time */
     URL_MAX_BYTES = 8192,
     PLACE_MAX = 16 * 1024,        /* bytes that name a place */
@@ -46,12 +45,6 @@ struct guard {
     pthread_mutex_t mutex;       /* for facts */
     struct fact facts[FACTS];    /* in no order */
     bool has_url;                /* the uploads' URL is found */
-};
-
-/* A directory that the web server maps to URLs. */
-struct root {
-    char *path;         /* real path, NULL if there is none */
-    const char *prefix; /* of its URLs */
 };
 
 struct guard *guard_new(const struct config *c, struct store *s)
@@ -105,58 +98,17 @@ static const char *or_empty(const char *s)
     return s ? s : "";
 }
 
-/* Apache's aliases and user directories have a root of their own. */
-static void find_roots(const struct request *req, struct root roots[ROOTS])
-{
-    const char *context = request_variable(req, "CONTEXT_DOCUMENT_ROOT");
-    const char *document = request_variable(req, "DOCUMENT_ROOT");
-
-    roots[0].prefix = or_empty(request_variable(req, "CONTEXT_PREFIX"));
-    roots[0].path = context && *context == '/' ? realpath(context, NULL) : NULL;
-    roots[1].prefix = "";
-    roots[1].path = document && *document == '/' ? realpath(document, NULL)
-                                                 : NULL;
-}
-
-static void free_roots(struct root roots[ROOTS])
-{
-    for (int i = 0; i < ROOTS; i++)
-        free(roots[i].path);
-}
-
-/* The path of the URL at which a root shows path; false if it does not. */
-static bool url_of(const struct root *r, const char *path, struct buf *out)
-{
-    const char *rest = r->path ? text_path_below(path, r->path) : NULL;
-    size_t len = strlen(r->prefix);
-
-    if (!rest)
-        return false;
-    while (len > 0 && r->prefix[len - 1] == '/')
-        len--;
-    buf_clear(out);
-    for (size_t i = 0; i < len; i++) {
-        char one[2] = {r->prefix[i], '\0'};
-
-        percent_encode_path(out, one);
-    }
-    if (*rest)
-        buf_puts(out, "/");
-    percent_encode_path(out, rest);
-    return !buf_failed(out);
-}
-
 /* Where the ini file does not say it, the place of the directory does, if files
  * of strangers are safe to serve there. */
 static void find_uploads_url(struct guard *g, const struct request *req,
-                             const struct root roots[ROOTS])
+                             const struct webroot roots[WEBROOTS])
 {
     bool guarded = vouch_guards(req, place_uploads(g->store));
     struct buf url;
 
     buf_init(&url, URL_MAX_BYTES);
-    for (int i = 0; i < ROOTS && guarded && !g->has_url; i++)
-        if (url_of(&roots[i], place_uploads(g->store), &url))
+    for (int i = 0; i < WEBROOTS && guarded && !g->has_url; i++)
+        if (webroot_url(&roots[i], place_uploads(g->store), &url))
             g->has_url = place_set_url(g->store, buf_text(&url));
     buf_free(&url);
     g->has_url = true;
@@ -176,10 +128,10 @@ static int64_t believed_ms(enum reach r)
 
 /* A root as seen by one request. */
 struct view {
-    const struct root *root; /* that shows the data directory */
-    const char *url;         /* where: the path of its URL */
-    const char *address;     /* numeric, of the web server */
-    const char *port;        /* the client may have chosen it */
+    const struct webroot *root; /* that shows the data directory */
+    const char *url;            /* where: the path of its URL */
+    const char *address;        /* numeric, of the web server */
+    const char *port;           /* the client may have chosen it */
 };
 
 static void lease_name(struct buf *out, enum reach r, const struct view *v)
@@ -226,7 +178,8 @@ static void remember(struct guard *g, const struct view *v, enum reach r)
 /* The worst of what all roots that show the data directory answer. *root: the
  * outermost of them, NULL if there is none. */
 static enum reach find_reach(struct guard *g, const struct request *req,
-                             const struct root roots[ROOTS], const char **root)
+                             const struct webroot roots[WEBROOTS],
+                             const char **root)
 {
     struct view v = {.address = or_empty(request_variable(req, "SERVER_ADDR")),
                      .port = or_empty(request_variable(req, "SERVER_PORT"))};
@@ -235,10 +188,11 @@ static enum reach find_reach(struct guard *g, const struct request *req,
 
     *root = NULL;
     buf_init(&url, URL_MAX_BYTES);
-    for (int i = 0; i < ROOTS; i++) {
+    for (int i = 0; i < WEBROOTS; i++) {
         enum reach r;
 
-        if (!roots[i].path || !url_of(&roots[i], place_data(g->store), &url))
+        if (!roots[i].path ||
+            !webroot_url(&roots[i], place_data(g->store), &url))
             continue;
         v.root = &roots[i];
         v.url = buf_text(&url);
@@ -342,18 +296,18 @@ static void keep(struct guard *g, const struct buf *place, int64_t until,
 static int64_t look(struct guard *g, const struct request *req,
                     struct error *why)
 {
-    struct root roots[ROOTS];
+    struct webroot roots[WEBROOTS];
     const char *root;
     enum reach r;
 
     memset(why, 0, sizeof *why);
-    find_roots(req, roots);
+    webroots_find(req, roots);
     if (!g->has_url && !config_is_set(g->config, OPT_UPLOADS_URL))
         find_uploads_url(g, req, roots);
     r = find_reach(g, req, roots, &root);
     if (r != REACH_BARRED)
         explain(g, r, root, why);
-    free_roots(roots);
+    webroots_free(roots);
     return clock_monotonic_ms() + believed_ms(r);
 }
 

@@ -13,7 +13,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "gateway/guard.h"
-#include "gateway/selfcall.h"
+#include "probe/selfcall.h"
 #include "store/witness.h"
 
 static void note_ini(const char *path, struct stat *st)

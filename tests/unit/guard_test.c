@@ -13,7 +13,7 @@
 #include "gateway/guard.h"
 
 #include "base/text.h"
-#include "gateway/reach.h"
+#include "probe/reach.h"
 
 static void paths_below(void **state)
 {

@@ -2,7 +2,7 @@
  * The variables hold the name of a directory beside the program.
  */
 #define _GNU_SOURCE
-#include "gateway/vouch.h"
+#include "probe/vouch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * that no client can set; a request that has them was made where the rules
  * that follow are in force.
  */
-#ifndef SLIPWAY_GATEWAY_VOUCH_H
-#define SLIPWAY_GATEWAY_VOUCH_H
+#ifndef SLIPWAY_PROBE_VOUCH_H
+#define SLIPWAY_PROBE_VOUCH_H
 
 #include <stdbool.h>
 

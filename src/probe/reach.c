@@ -2,13 +2,14 @@
  * Up to three requests to one port: for the file that must be barred, then, if
  * it is, for proof that the answer was this site's.
  */
-#include "gateway/reach.h"
+#include "probe/reach.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "gateway/selfcall.h"
 #include "http/query.h"
+#include "probe/selfcall.h"
 #include "store/place.h"
 #include "store/witness.h"
 
@@ -50,13 +51,16 @@ static enum reach fetch(const struct inquiry *q, const struct buf *path,
                         const char *mark, int limit_ms)
 {
     char answer[ANSWER_MAX];
-    struct selfcall call = {
-        .port = q->port, .mark = mark, .limit_ms = limit_ms};
+    char fields[sizeof SELFCALL_MARK + sizeof q->witness.name + 32];
+    struct client_call call = {
+        .method = "GET", .fields = fields, .limit_ms = limit_ms};
 
     if (buf_failed(path))
         return REACH_UNKNOWN;
+    (void)snprintf(fields, sizeof fields,
+                   SELFCALL_MARK ": %s\r\nAccept: */*\r\n", mark);
     call.path = buf_text(path);
-    if (!selfcall_get(q->req, &call, answer, sizeof answer))
+    if (!selfcall(q->req, q->port, &call, answer, sizeof answer))
         return REACH_UNKNOWN;
     return reach_verdict(answer, q->witness.content);
 }

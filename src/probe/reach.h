@@ -8,8 +8,8 @@
  * also be shown to serve this site: by the witness in the uploads directory
  * or, if that is barred or served elsewhere, by an answer of slipway's own.
  */
-#ifndef SLIPWAY_GATEWAY_REACH_H
-#define SLIPWAY_GATEWAY_REACH_H
+#ifndef SLIPWAY_PROBE_REACH_H
+#define SLIPWAY_PROBE_REACH_H
 
 #include "http/request.h"
 #include "store/store.h"

@@ -1,0 +1,125 @@
+/*
+ * The socket does not block; everything waits in poll(), up to the limit.
+ */
+#define _GNU_SOURCE
+#include "probe/client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { HEAD_MAX = 10 * 1024, PIECE = 64 * 1024 };
+
+/* Wait until the socket is ready for one of events, but not beyond the limit.
+ * Gives those it is ready for, 0 at the limit. */
+static int await(int fd, short events, int64_t until)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    int64_t left = until - clock_monotonic_ms();
+
+    return left > 0 && poll(&p, 1, (int)left) > 0 ? p.revents : 0;
+}
+
+static bool connect_within(int fd, const struct client_address *to,
+                           int64_t until)
+{
+    int failure = 0;
+    socklen_t size = sizeof failure;
+
+    if (connect(fd, (const struct sockaddr *)&to->socket, to->len) == 0)
+        return true;
+    return errno == EINPROGRESS && await(fd, POLLOUT, until) &&
+           getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 &&
+           failure == 0;
+}
+
+/* It fits the buffer of a fresh connection. */
+static bool send_head(int fd, const struct client_call *call)
+{
+    char length[48] = "";
+    char text[HEAD_MAX];
+    int n;
+
+    if (call->length > 0)
+        (void)snprintf(length, sizeof length, "Content-Length: %" PRIu64 "\r\n",
+                       call->length);
+    n = snprintf(text, sizeof text,
+                 "%s %s HTTP/1.1\r\nHost: %s\r\n%s%sUser-Agent: slipway\r\n"
+                 "Connection: close\r\n\r\n",
+                 call->method, call->path, call->host, call->fields, length);
+    return n > 0 && (size_t)n < sizeof text &&
+           send(fd, text, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+/* Send zeros until there is an answer or a failure, which the answer may
+ * explain. */
+static void send_zeros(int fd, uint64_t left, int64_t until)
+{
+    static const char zeros[PIECE];
+
+    while (left > 0) {
+        int ready = await(fd, POLLIN | POLLOUT, until);
+        ssize_t n;
+
+        if (!(ready & POLLOUT) || ready & (POLLIN | POLLERR | POLLHUP))
+            return;
+        n = send(fd, zeros, left < PIECE ? (size_t)left : PIECE, MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return;
+        left -= n > 0 ? (uint64_t)n : 0;
+    }
+}
+
+static void send_body(int fd, const struct client_call *call, int64_t until)
+{
+    uint64_t first = call->pause_ms > 0 ? call->length / 2 : call->length;
+
+    send_zeros(fd, first, until);
+    if (call->pause_ms == 0)
+        return;
+    (void)await(fd, POLLIN, clock_monotonic_ms() + call->pause_ms);
+    send_zeros(fd, call->length - first, until);
+}
+
+static bool receive(int fd, char *answer, size_t cap, int64_t until)
+{
+    size_t have = 0;
+
+    while (have < cap - 1 && await(fd, POLLIN, until)) {
+        ssize_t n = recv(fd, answer + have, cap - 1 - have, 0);
+
+        if (n <= 0)
+            break;
+        have += (size_t)n;
+    }
+    answer[have] = '\0';
+    return have > 0;
+}
+
+bool client_exchange(const struct client_address *to,
+                     const struct client_call *call, char *answer, size_t cap)
+{
+    int64_t until = clock_monotonic_ms() + call->limit_ms;
+    bool ok;
+    int fd;
+
+    answer[0] = '\0';
+    if (to->len == 0)
+        return false;
+    fd = socket(to->socket.ss_family,
+                SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    ok = connect_within(fd, to, until) && send_head(fd, call);
+    if (ok) {
+        send_body(fd, call, until);
+        ok = receive(fd, answer, cap, until);
+    }
+    close(fd);
+    return ok;
+}
