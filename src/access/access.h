@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/error.h"
+#include "http/request.h"
 
 /* What a request wants. The values up to ACCESS_DELETE are the positions of
  * the words of [access] anonymous. */
@@ -20,6 +21,11 @@ enum access_scope {
 
 /* ERR_NONE or ERR_FORBIDDEN. */
 enum error_code access_check(const struct config *c, enum access_scope scope,
+                             struct error *e);
+
+/* Does the request show the owner's token (query parameter probe)? ERR_NONE or
+ * ERR_FORBIDDEN. */
+enum error_code access_owner(const struct config *c, const struct request *req,
                              struct error *e);
 
 #endif

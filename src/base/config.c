@@ -352,6 +352,11 @@ const char *config_directory(const struct config *c)
     return c->directory;
 }
 
+const char *config_file(const struct config *c)
+{
+    return c->file;
+}
+
 char *config_find(const char *flag)
 {
     const char *variable = getenv("SLIPWAY_CONFIG");

@@ -39,6 +39,7 @@ enum option_id {
     OPT_OFFLOAD,          /* [download] offload */
     OPT_OFFLOAD_PREFIX,   /* [download] offload_prefix */
     OPT_ANONYMOUS,        /* [access] anonymous */
+    OPT_PROBE_TOKEN,      /* [access] probe_token */
     OPT_MAX_THREADS,      /* [server] max_threads */
     OPT_BODY_FILES,       /* [server] body_files */
     OPT_LOG_LEVEL,        /* [log] level */
@@ -55,7 +56,8 @@ enum option_type {
     OPTION_DURATION, /* seconds, with s m h d */
     OPTION_CHOICE,   /* one word of a list */
     OPTION_WORDS,    /* several words of a list, separated by blanks */
-    OPTION_ACCEPT    /* a list as in HTML's accept attribute */
+    OPTION_ACCEPT,   /* a list as in HTML's accept attribute */
+    OPTION_TOKEN     /* a secret for URLs, or empty */
 };
 
 struct config_option {
@@ -80,7 +82,7 @@ struct config;
 struct config *config_load(const char *path, struct error *e);
 void config_free(struct config *c);
 
-/* Path, URL and accept list: the value, absolute for a path, "" if empty. */
+/* Path, URL, accept list and token: the value, absolute for a path, "" if empty. */
 const char *config_text(const struct config *c, enum option_id id);
 /* Size (bytes), count, duration (seconds). */
 uint64_t config_number(const struct config *c, enum option_id id);
@@ -95,6 +97,9 @@ bool config_is_set(const struct config *c, enum option_id id);
  * links. */
 const char *config_directory(const struct config *c);
 
+/* The name of the ini file in that directory, NULL for defaults only. */
+const char *config_file(const struct config *c);
+
 /* `slipway config`: each option as in the file, with a comment that says
  * where the value came from (default, or file and line). */
 void config_print(const struct config *c, FILE *out);
@@ -103,6 +108,9 @@ void config_print(const struct config *c, FILE *out);
  * commented out. cgi-bin/slipway.ini is exactly this; a unit test compares
  * them. */
 void config_print_sample(FILE *out);
+
+/* The same list in mdoc(7), for slipway.ini(5). */
+void config_print_manual(FILE *out);
 
 /* The path of the ini file: flag if not NULL, else the environment variable
  * SLIPWAY_CONFIG, else slipway.ini next to the executable if that exists,

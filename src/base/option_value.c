@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "base/units.h"
 
+enum { TOKEN_MIN = 16, TOKEN_MAX = 128 };
+
 /* RFC 9110 section 5.6.2, without the star, which stands for any subtype. */
 static const char token_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "abcdefghijklmnopqrstuvwxyz"
@@ -19,6 +21,11 @@ static const char token_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 static const char path_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                  "abcdefghijklmnopqrstuvwxyz"
                                  "0123456789-._~!$&'()*+,;=:@/";
+
+/* RFC 4648 section 5: base64url, of which base32 and hex are parts. */
+static const char token_url_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                      "abcdefghijklmnopqrstuvwxyz"
+                                      "0123456789-_";
 
 static bool parse_url(const struct config_option *o, const char *text)
 {
@@ -115,6 +122,15 @@ static bool parse_accept(const char *text)
     }
 }
 
+/* Long enough not to be guessed, and as it is in a URL. */
+static bool parse_token(const char *text)
+{
+    size_t len = strlen(text);
+
+    return len == 0 || (len >= TOKEN_MIN && len <= TOKEN_MAX &&
+                        strspn(text, token_url_chars) == len);
+}
+
 bool option_parse(const struct config_option *o, const char *text,
                   uint64_t *number)
 {
@@ -132,6 +148,8 @@ bool option_parse(const struct config_option *o, const char *text,
         return parse_words(o->choices, text, number);
     case OPTION_ACCEPT:
         return parse_accept(text);
+    case OPTION_TOKEN:
+        return parse_token(text);
     case OPTION_SIZE:
         read = units_parse_size(text, number);
         break;
@@ -189,6 +207,11 @@ void option_expected(const struct config_option *o,
     case OPTION_ACCEPT:
         (void)snprintf(out, size,
                        "a list such as .pdf, image/*, text/plain; or nothing");
+        break;
+    case OPTION_TOKEN:
+        (void)snprintf(out, size,
+                       "%d to %d of the characters A-Z a-z 0-9 - _, or nothing",
+                       TOKEN_MIN, TOKEN_MAX);
         break;
     }
 }

@@ -135,6 +135,12 @@ const struct config_option config_options[OPT_COUNT_] = {
         .help = "What everybody may do without signing in. Everything else "
                 "is forbidden.",
     }, {
+        .id = OPT_PROBE_TOKEN, .section = "access", .key = "probe_token",
+        .type = OPTION_TOKEN, .standard = "",
+        .help = "A secret for the owner: with /status?probe=TOKEN slipway "
+                "examines itself and its web server and says what is wrong. "
+                "Empty: nobody can ask for that.",
+    }, {
         .id = OPT_MAX_THREADS, .section = "server", .key = "max_threads",
         .type = OPTION_COUNT, .standard = "2000", .min = 1, .max = 30000,
         .help = "The most requests served at once under FastCGI. Each holds "

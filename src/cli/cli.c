@@ -8,53 +8,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/config.h"
 #include "cli/config_command.h"
-#include "store/store.h"
+#include "cli/doctor_command.h"
+#include "cli/open.h"
 
 typedef int command(int argc, char **argv);
 
-/* The ini file that --config names, or the usual one. Returns an exit
- * status. */
-static int open_store(int argc, char **argv, struct config **c,
-                      struct store **s)
-{
-    const char *flag = NULL;
-    struct error e;
-    char *path;
-
-    if (argc == 3 && strcmp(argv[1], "--config") == 0) {
-        flag = argv[2];
-    } else if (argc != 1) {
-        fprintf(stderr, "usage: slipway %s [--config PATH]\n", argv[0]);
-        return 2;
-    }
-    path = config_find(flag);
-    *c = config_load(path, &e);
-    free(path);
-    if (*c && store_open(*c, s, &e) == ERR_NONE)
-        return 0;
-    fprintf(stderr, "slipway: %s\n", e.detail);
-    config_free(*c);
-    return 1;
-}
-
 static int gc_command(int argc, char **argv)
 {
-    struct config *c = NULL;
+    bool named = argc == 3 && strcmp(argv[1], "--config") == 0;
+    struct config *c;
     struct store *s = NULL;
     struct error e;
-    int status = open_store(argc, argv, &c, &s);
+    bool ok;
 
-    if (status != 0)
-        return status;
-    if (store_sweep(s, true, &e) != ERR_NONE) {
-        fprintf(stderr, "slipway: %s\n", e.detail);
-        status = 1;
+    if (!named && argc != 1) {
+        fputs("usage: slipway gc [--config PATH]\n", stderr);
+        return 2;
     }
+    c = open_config(named ? argv[2] : NULL, &e);
+    ok = c && open_store(c, &s, &e) == ERR_NONE &&
+         store_sweep(s, true, &e) == ERR_NONE;
+    if (!ok)
+        fprintf(stderr, "slipway: %s\n", e.detail);
     store_close(s);
     config_free(c);
-    return status;
+    return ok ? 0 : 1;
 }
 
 static int version_command(int argc, char **argv)
@@ -73,6 +52,7 @@ static const struct {
     const char *help; /* one line */
 } commands[] = {
     {"config", config_command, "print the configuration in force"},
+    {"doctor", doctor_command, "say what is in order, and what is to do"},
     {"gc", gc_command, "remove what nobody needs any more, now"},
     {"help", help_command, "print this list"},
     {"version", version_command, "print the version"},
@@ -88,7 +68,7 @@ static int help_command(int argc, char **argv)
          "  serve    answer FastCGI requests: slipway serve --socket PATH");
     for (size_t i = 0; i < COMMANDS; i++)
         printf("  %-8s %s\n", commands[i].name, commands[i].help);
-    puts("\nserve, config and gc take --config PATH; otherwise the file is\n"
+    puts("\nserve, config, doctor and gc take --config PATH; else the file is\n"
          "SLIPWAY_CONFIG, or slipway.ini next to the program. Started by a\n"
          "web server, slipway needs no command.");
     return 0;

@@ -23,6 +23,13 @@ struct route {
 static const struct route routes[] = {
     {"GET", "/", ACCESS_NONE, home_get},
     {"GET", "/status", ACCESS_NONE, status_get},
+    {"GET", "/status/echo", ACCESS_NONE, probe_echo},
+    {"POST", "/status/echo", ACCESS_NONE, probe_echo},
+    {"PUT", "/status/echo", ACCESS_NONE, probe_echo},
+    {"PATCH", "/status/echo", ACCESS_NONE, probe_echo},
+    {"DELETE", "/status/echo", ACCESS_NONE, probe_echo},
+    {"OPTIONS", "/status/echo", ACCESS_NONE, probe_echo},
+    {"GET", "/status/file/", ACCESS_NONE, probe_file},
     {"POST", "/upload", ACCESS_UPLOAD, upload_post},
     {"OPTIONS", "/upload", ACCESS_NONE, resource_options},
     {"PUT", "/upload/", ACCESS_UPLOAD, upload_put},

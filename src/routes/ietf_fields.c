@@ -159,6 +159,15 @@ void ietf_tell_offset(const struct transfer *t)
     t->req->interim(t->req->interim_ctx, &r);
 }
 
+void ietf_tell_support(const struct app *app, const struct request *req)
+{
+    struct response r;
+
+    begin_interim(req, &r);
+    ietf_put_limits(app, req, &r);
+    req->interim(req->interim_ctx, &r);
+}
+
 void ietf_tell_location(const struct app *app, const struct request *req,
                         const char *id)
 {

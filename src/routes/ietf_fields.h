@@ -36,9 +36,10 @@ void ietf_put_complete(const struct request *req, struct response *res,
 void ietf_put_limits(const struct app *app, const struct request *req,
                      struct response *res);
 
-/* Interim responses (104): whether the request may get them; where the upload
- * is; how far it is, for transfer's tell. */
+/* Interim responses (104): whether the request may get them; that there is
+ * support; where the upload is; how far it is, for transfer's tell. */
 bool ietf_may_interim(const struct app *app, const struct request *req);
+void ietf_tell_support(const struct app *app, const struct request *req);
 void ietf_tell_location(const struct app *app, const struct request *req,
                         const char *id);
 void ietf_tell_offset(const struct transfer *t);

@@ -18,6 +18,9 @@ typedef enum error_code handler(struct app *app, struct request *req,
 
 handler home_get;
 handler status_get;
+handler probe_get;
+handler probe_echo;
+handler probe_file;
 handler upload_post;
 handler upload_put;
 handler resource_options;

@@ -1,8 +1,9 @@
 /*
  * GET /status: that slipway works, and what it accepts, for scripts and for
- * the browser element.
+ * the browser element. With ?probe=TOKEN: see probe.c.
  */
 #include "base/config.h"
+#include "http/query.h"
 #include "routes/render.h"
 #include "routes/routes.h"
 #include "routes/transfer.h"
@@ -35,12 +36,13 @@ enum error_code status_get(struct app *app, struct request *req,
                            const char *rest, struct response *res,
                            struct error *e)
 {
-    json_t *limits = json_object();
-    json_t *j = json_object();
+    json_t *limits, *j;
+    char token[2];
 
-    (void)req;
-    (void)rest;
-    (void)e;
+    if (query_get(req->query, "probe", token, sizeof token) != QUERY_ABSENT)
+        return probe_get(app, req, rest, res, e);
+    limits = json_object();
+    j = json_object();
     json_object_set_new(limits, "max_file_size", limit(app, OPT_MAX_FILE_SIZE));
     json_object_set_new(limits, "min_file_size", limit(app, OPT_MIN_FILE_SIZE));
     json_object_set_new(limits, "max_files", limit(app, OPT_MAX_FILES));

@@ -111,6 +111,11 @@ void db_close(struct db *db)
     free(db);
 }
 
+const struct journal_choice *db_journal(const struct db *db)
+{
+    return &db->writer.journal;
+}
+
 static struct conn *free_reader(struct db *db)
 {
     for (int i = 0; i < READERS; i++)

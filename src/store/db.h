@@ -26,6 +26,7 @@
 
 #include "base/error.h"
 #include "sql_queries.h"
+#include "store/journal.h"
 
 struct db;   /* the pool; safe from any thread */
 struct conn; /* borrowed by one thread */
@@ -38,6 +39,9 @@ struct stmt; /* belongs to a conn */
 enum error_code db_open(const char *path, bool power, struct db **out,
                         struct error *e);
 void db_close(struct db *db);
+
+/* Which journal the file has, and why. */
+const struct journal_choice *db_journal(const struct db *db);
 
 /* Borrow a connection that only reads, until db_end. NULL on failure. */
 struct conn *db_read(struct db *db, struct error *e);
