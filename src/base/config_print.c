@@ -1,7 +1,7 @@
 /*
- * Writing the configuration: the values in force, and the sample file. Both
- * come out as files that config_load reads. No state; safe from any thread
- * that owns the FILE.
+ * Writing the configuration: the values in force, the sample file, and the
+ * list in the manual page. The first two come out as files that config_load
+ * reads. No state; safe from any thread that owns the FILE.
  */
 #include <string.h>
 
@@ -120,4 +120,51 @@ void config_print_sample(FILE *out)
         print_comment(allowed, out);
         print_setting(o, ";", o->standard, out);
     }
+}
+
+/* Print text as a paragraph of mdoc(7): each sentence in a line of its own,
+ * and nothing in it means anything to roff. */
+static void print_mdoc(const char *text, FILE *out)
+{
+    bool starts_line = true;
+
+    for (const char *p = text; *p; p++) {
+        bool ends_sentence = p > text && p[-1] == '.' && *p == ' ';
+
+        if (starts_line && strchr(".'", *p))
+            fputs("\\&", out);
+        if (ends_sentence)
+            fputc('\n', out);
+        else if (*p == '\\')
+            fputs("\\e", out);
+        else if (*p == '-')
+            fputs("\\-", out);
+        else
+            fputc(*p, out);
+        starts_line = ends_sentence;
+    }
+    fputc('\n', out);
+}
+
+void config_print_manual(FILE *out)
+{
+    char expected[OPTION_EXPECTED_MAX];
+    const char *section = "";
+
+    for (size_t i = 0; i < OPT_COUNT_; i++) {
+        const struct config_option *o = &config_options[i];
+
+        if (strcmp(o->section, section) != 0)
+            fprintf(out, "%s.Ss [%s]\n.Bl -tag -width Ds\n",
+                    *section ? ".El\n" : "", o->section);
+        section = o->section;
+        fprintf(out, ".It Cm %s\n", o->key);
+        print_mdoc(o->help, out);
+        option_expected(o, expected);
+        fputs(".br\nAllowed: ", out);
+        print_mdoc(expected, out);
+        fputs(".br\nDefault: ", out);
+        print_mdoc(*o->standard ? o->standard : "nothing", out);
+    }
+    fputs(".El\n", out);
 }

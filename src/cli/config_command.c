@@ -15,6 +15,7 @@ enum { EXIT_USAGE = 2 };
 struct arguments {
     const char *config; /* --config, or NULL */
     bool sample;        /* --sample */
+    bool manual;        /* --man */
 };
 
 static bool read_arguments(int argc, char **argv, struct arguments *a)
@@ -24,6 +25,8 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--sample") == 0)
             a->sample = true;
+        else if (strcmp(argv[i], "--man") == 0)
+            a->manual = true;
         else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
             a->config = argv[++i];
         else if (strncmp(argv[i], flag, sizeof flag - 1) == 0)
@@ -57,11 +60,14 @@ int config_command(int argc, char **argv)
     struct arguments a = {0};
 
     if (!read_arguments(argc, argv, &a)) {
-        fputs("usage: slipway config [--config PATH] [--sample]\n", stderr);
+        fputs("usage: slipway config [--config PATH | --sample | --man]\n",
+              stderr);
         return EXIT_USAGE;
     }
     if (a.sample)
         config_print_sample(stdout);
+    else if (a.manual)
+        config_print_manual(stdout);
     else if (!print_config(a.config))
         return EXIT_FAILURE;
     if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -86,8 +86,7 @@ static void answer_self(struct service *s, struct request *req,
     }
 }
 
-/* The owner may ask what is wrong also while the guard refuses everything, and
- * what the doctor asks its own server must not wait for the guard. */
+/* The owner may ask what is wrong also while the guard refuses all else. */
 static bool is_probe(struct service *s, const struct request *req)
 {
     const char *path = request_variable(req, "PATH_INFO");
@@ -105,7 +104,7 @@ void service_answer(struct service *s, struct request *req, struct transport *t)
         exchange_refuse(req, t, &s->why);
     else if (selfcall_mark(req))
         answer_self(s, req, t);
-    else if (is_probe(s, req) || guard_admits(s->guard, req, &why))
+    else if (guard_admits(s->guard, req, &why) || is_probe(s, req))
         exchange_serve(&s->app, req, t);
     else
         exchange_refuse(req, t, &why);

@@ -16,8 +16,9 @@ void doctor_examine_place(const struct config *c, struct store *s,
                           struct report *r);
 
 /* What the web server of req lets through: slipway sends requests to itself,
- * to /status/echo and /status/file/, up to 64 MiB. May take many seconds. */
-void doctor_examine_web(const struct request *req, struct store *s,
+ * to /status/echo and /status/file/, up to 64 MiB. May take many seconds. false
+ * if the web server could not be asked: the report says why. */
+bool doctor_examine_web(const struct request *req, struct store *s,
                         struct report *r);
 
 #endif

@@ -160,6 +160,7 @@ static void examine_itself(struct patient *p)
         report_add(p->report, "web server", VERDICT_UNKNOWN,
                    "This site speaks TLS, which slipway does not, so it cannot "
                    "ask itself.");
+
     else
         report_add(p->report, "web server", VERDICT_UNKNOWN,
                    "slipway has asked its own web server, at the address that "
@@ -178,7 +179,7 @@ static void examine_uploads(struct patient *p)
     bool found;
 
     buf_clear(&p->path);
-    buf_printf(&p->path, "%s/%s", url, p->witness.name);
+    buf_printf(&p->path, "%s/%s", url, p->witness.path);
     found = call(p, &get) && status_of(p) == 200 &&
             strstr(p->answer, p->witness.content);
     describe_refusal(p, refusal, sizeof refusal);
@@ -544,7 +545,7 @@ static void examine_secrets(struct patient *p)
                          ask_for_ini);
 }
 
-static void examine_all(struct patient *p)
+static bool examine_all(struct patient *p)
 {
     static void (*const checks[])(struct patient * p) = {
         examine_uploads,       examine_downloads, examine_streaming,
@@ -554,27 +555,30 @@ static void examine_all(struct patient *p)
     examine_secrets(p);
     if (!reaches_itself(p)) {
         examine_itself(p);
-        return;
+        return false;
     }
     report_add(p->report, "web server", VERDICT_FINE,
                "It passes on requests that slipway sends to itself.");
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         checks[i](p);
+    return true;
 }
 
-void doctor_examine_web(const struct request *req, struct store *s,
+bool doctor_examine_web(const struct request *req, struct store *s,
                         struct report *r)
 {
     struct patient p = {
         .req = req, .store = s, .config = store_config(s), .report = r};
     struct error e;
+    bool asked;
 
     if (witness_put(s, &p.witness, &e) != ERR_NONE) {
         report_add(r, "web server", VERDICT_UNKNOWN, "%s", e.detail);
-        return;
+        return false;
     }
     buf_init(&p.path, URL_MAX_BYTES);
-    examine_all(&p);
+    asked = examine_all(&p);
     buf_free(&p.path);
     witness_remove(s, p.witness.name);
+    return asked;
 }

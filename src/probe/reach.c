@@ -65,13 +65,14 @@ static enum reach fetch(const struct inquiry *q, const struct buf *path,
     return reach_verdict(answer, q->witness.content);
 }
 
-static enum reach fetch_witness(const struct inquiry *q, const char *dir_url)
+static enum reach fetch_witness(const struct inquiry *q, const char *dir_url,
+                                const char *file)
 {
     struct buf path;
     enum reach r;
 
     buf_init(&path, URL_MAX_BYTES);
-    buf_printf(&path, "%s/%s", dir_url, q->witness.name);
+    buf_printf(&path, "%s/%s", dir_url, file);
     r = fetch(q, &path, SELFCALL_FILE, FILE_MS);
     buf_free(&path);
     return r;
@@ -79,7 +80,8 @@ static enum reach fetch_witness(const struct inquiry *q, const char *dir_url)
 
 static bool shows_uploads(const struct inquiry *q)
 {
-    return fetch_witness(q, place_uploads_url(q->store)) == REACH_REACHABLE;
+    return fetch_witness(q, place_uploads_url(q->store), q->witness.path) ==
+           REACH_REACHABLE;
 }
 
 /* Does slipway, on these same directories, answer there? */
@@ -100,7 +102,7 @@ static bool runs_slipway(const struct inquiry *q)
 
 static enum reach ask_port(const struct inquiry *q)
 {
-    enum reach r = fetch_witness(q, q->data_url);
+    enum reach r = fetch_witness(q, q->data_url, q->witness.name);
 
     if (r != REACH_BARRED || shows_uploads(q) || runs_slipway(q))
         return r;

@@ -1,8 +1,10 @@
 /*
- * Two files with random name and content.
+ * Two files with random name and content: <data>/reach-ID and
+ * <uploads>/ID/reach-ID.
  */
 #include "store/witness.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +21,12 @@ static bool is_name(const char *s)
     return strncmp(s, prefix, len) == 0 && id_is_generated(s + len);
 }
 
+static void set_name(struct witness *w, const char *id)
+{
+    (void)snprintf(w->name, sizeof w->name, "%s%s", prefix, id);
+    (void)snprintf(w->path, sizeof w->path, "%s/%s%s", id, prefix, id);
+}
+
 static enum error_code put_file(int dir, const struct witness *w,
                                 struct error *e)
 {
@@ -32,6 +40,20 @@ static enum error_code put_file(int dir, const struct witness *w,
     return code;
 }
 
+static enum error_code put_public(int uploads, const struct witness *w,
+                                  struct error *e)
+{
+    const char *id = w->name + sizeof prefix - 1;
+    int dir = disk_make_dir(uploads, id, PUBLIC_DIR_MODE, false, e);
+    enum error_code code;
+
+    if (dir < 0)
+        return e->code;
+    code = put_file(dir, w, e);
+    close(dir);
+    return code;
+}
+
 enum error_code witness_put(struct store *s, struct witness *w, struct error *e)
 {
     char random[ID_LENGTH + 1];
@@ -39,23 +61,30 @@ enum error_code witness_put(struct store *s, struct witness *w, struct error *e)
 
     if (id_new(random, e) != ERR_NONE || id_new(w->content, e) != ERR_NONE)
         return e->code;
-    (void)snprintf(w->name, sizeof w->name, "%s%s", prefix, random);
+    set_name(w, random);
     code = put_file(s->data, w, e);
     if (code == ERR_NONE)
-        code = put_file(s->uploads.dir, w, e);
+        code = put_public(s->uploads.dir, w, e);
     if (code != ERR_NONE)
         witness_remove(s, w->name);
     return code;
 }
 
+/* The directory goes only if nothing else is in it. */
 void witness_remove(struct store *s, const char *name)
 {
+    struct witness w;
     struct error e;
 
-    if (is_name(name) &&
-        (disk_remove_file(s->uploads.dir, name, false, &e) != ERR_NONE ||
-         disk_remove_file(s->data, name, false, &e) != ERR_NONE))
-        log_failure(LOG_WARNING, &e);
+    if (!is_name(name))
+        return;
+    set_name(&w, name + sizeof prefix - 1);
+    if (disk_remove_file(s->uploads.dir, w.path, false, &e) == ERR_NONE) {
+        (void)unlinkat(s->uploads.dir, name + sizeof prefix - 1, AT_REMOVEDIR);
+        if (disk_remove_file(s->data, name, false, &e) == ERR_NONE)
+            return;
+    }
+    log_failure(LOG_WARNING, &e);
 }
 
 bool witness_read(struct store *s, const char *name, struct witness *w)
@@ -73,6 +102,6 @@ bool witness_read(struct store *s, const char *name, struct witness *w)
     n = pread(fd, w->content, ID_LENGTH, 0);
     close(fd);
     w->content[ID_LENGTH] = '\0';
-    (void)snprintf(w->name, sizeof w->name, "%s", name);
+    set_name(w, name + sizeof prefix - 1);
     return size == ID_LENGTH && n == ID_LENGTH && id_is_generated(w->content);
 }

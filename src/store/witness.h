@@ -3,8 +3,10 @@
  * directory for a moment. A web server that hands out its content serves
  * these very directories.
  *
- * Both files have one name, and that among the data is the last to go, so
- * what a killed process leaves is found by looking there. Thread-safe.
+ * The latter lies where an upload with an id of its own would, so the same
+ * rules of the web server hold for it. The name says where; the file among the
+ * data is the last to go, so what a killed process leaves is found by looking
+ * there. Thread-safe.
  */
 #ifndef SLIPWAY_STORE_WITNESS_H
 #define SLIPWAY_STORE_WITNESS_H
@@ -15,8 +17,9 @@
 #include "store/store.h"
 
 struct witness {
-    char name[ID_LENGTH + 8];    /* of both files, in their directories */
-    char content[ID_LENGTH + 1]; /* all that either holds */
+    char name[ID_LENGTH + 8];     /* of both files */
+    char path[2 * ID_LENGTH + 9]; /* of the one below the uploads directory */
+    char content[ID_LENGTH + 1];  /* all that either holds */
 };
 
 /* Make both files, as readable as an upload is. After a failure there is
