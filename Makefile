@@ -33,7 +33,8 @@ LDLIBS = -lfcgi -liniparser -lsqlite3 -lnettle -ljansson -lz -lutf8proc \
 	-lpthread -lm
 
 SOURCES := $(wildcard src/*.c src/*/*.c)
-OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/gen/sql_queries.o
+OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/gen/sql_queries.o \
+	$(BUILD)/gen/doctor_js.o
 PARTS = $(filter-out $(BUILD)/main.o,$(OBJECTS))
 UNIT := $(wildcard tests/unit/*_test.c)
 UNIT_PROGRAMS = $(UNIT:tests/unit/%.c=$(BUILD)/unit/%)
@@ -52,9 +53,14 @@ $(BUILD)/%.o: src/%.c $(BUILD)/gen/sql_queries.h
 	@echo CC $<
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/gen/sql_queries.o: $(BUILD)/gen/sql_queries.c
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	@echo CC $<
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# A part of a page that the program carries in itself.
+$(BUILD)/gen/doctor_js.c: htdocs/doctor.js scripts/embed.awk
+	@mkdir -p $(@D)
+	@awk -v name=doctor_js -f scripts/embed.awk $< >$@
 
 $(BUILD)/gen/sql_queries.h: $(SQL) sql/embed.awk
 	@mkdir -p $(@D)
@@ -120,8 +126,9 @@ lint: setup-lint
 	@scripts/lint
 
 bench: setup-bench
-	@$(MAKE) -s -j2 all
-	@node bench/run.mjs $(BENCH) --slipway $(BUILD)/slipway
+	@$(MAKE) -s -j2 all static
+	@node bench/run.mjs $(BENCH) --slipway $(BUILD)/slipway \
+		--static $(BUILD)/slipway-static
 
 # One binary without shared libraries, and under the two names by which a web
 # server runs it. Renaming lets one that is in use be replaced.
@@ -133,16 +140,32 @@ static: setup-run
 		mv cgi-bin/$$name.new cgi-bin/$$name || exit 1; done
 	@ls -l cgi-bin/slipway.cgi cgi-bin/slipway.fcgi
 
+# The manual's list of options comes from the program.
+$(BUILD)/slipway.ini.5: man/slipway.ini.5.in $(BUILD)/slipway
+	@$(BUILD)/slipway config --man >$@.options
+	@sed -e '/^@OPTIONS@$$/{r $@.options' -e 'd' -e '}' $< >$@
+
+MANUAL = man/slipway.1 $(BUILD)/slipway.ini.5 man/slipway-install.7
+CONFS = lighttpd-example.conf apache-example.conf nginx-example.conf \
+	slipway.service
+SHARE = $(DESTDIR)$(PREFIX)/share
+
+# The texts name $(PREFIX). Renaming lets a program that runs be replaced.
 install:
 	@scripts/setup build
-	@$(MAKE) -s -j2 all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/slipway/htdocs \
-		$(DESTDIR)$(PREFIX)/share/doc/slipway
-	install -m 755 $(BUILD)/slipway $(DESTDIR)$(PREFIX)/bin/slipway
-	install -m 644 htdocs/* $(DESTDIR)$(PREFIX)/share/slipway/htdocs
-	install -m 644 README.md LICENSE lighttpd-example.conf \
-		apache-example.conf nginx-example.conf cgi-bin/slipway.ini \
-		$(DESTDIR)$(PREFIX)/share/doc/slipway
+	@$(MAKE) -s -j2 all $(BUILD)/slipway.ini.5
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/slipway/htdocs \
+		$(SHARE)/doc/slipway $(SHARE)/man/man1 $(SHARE)/man/man5 \
+		$(SHARE)/man/man7
+	install -m 755 $(BUILD)/slipway $(DESTDIR)$(PREFIX)/bin/slipway.new
+	mv $(DESTDIR)$(PREFIX)/bin/slipway.new $(DESTDIR)$(PREFIX)/bin/slipway
+	install -m 644 htdocs/* $(SHARE)/slipway/htdocs
+	install -m 644 README.md LICENSE cgi-bin/slipway.ini $(SHARE)/doc/slipway
+	for f in $(CONFS); do sed 's|/usr/local/|$(PREFIX)/|g' $$f | \
+		install -m 644 /dev/stdin $(SHARE)/doc/slipway/$$f || exit 1; done
+	for f in $(MANUAL); do sed 's|/usr/local/|$(PREFIX)/|g' $$f | \
+		install -m 644 /dev/stdin $(SHARE)/man/man$${f##*.}/$${f##*/} || \
+		exit 1; done
 
 clean:
 	rm -rf build cgi-bin/slipway.cgi cgi-bin/slipway.fcgi

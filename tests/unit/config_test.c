@@ -698,6 +698,35 @@ static void has_a_sample_that_loads(void **state)
     free(text);
 }
 
+/* Text of the table must not become requests of roff. */
+static void prints_a_manual_without_surprises(void **state)
+{
+    static const char *const requests[] = {".Ss [", ".Bl -tag", ".It Cm ",
+                                           ".br\n", ".El\n"};
+    FILE *f = tmpfile();
+    size_t items = 0;
+
+    (void)state;
+    assert_non_null(f);
+    config_print_manual(f);
+    char *text = contents(f);
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
+        bool known = !strchr(".' \n", *line);
+        for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
+            known |= strncmp(line, requests[i], strlen(requests[i])) == 0;
+        if (!known)
+            fail_msg("\"%.*s\"", (int)strcspn(line, "\n"), line);
+        items += strncmp(line, ".It ", 4) == 0;
+    }
+    assert_int_equal(items, OPT_COUNT_);
+    assert_non_null(strstr(text, "[limits]\n.Bl -tag -width Ds\n"
+                                 ".It Cm max_file_size\nThe largest file.\n"));
+    assert_non_null(strstr(text, "local\\-redirect as in RFC 3875.\n"));
+    assert_non_null(strstr(text, "image/*, text/plain; or nothing\n.br\n"
+                                 "Default: nothing\n"));
+    free(text);
+}
+
 static void finds_the_file(void **state)
 {
     (void)state;
@@ -734,6 +763,7 @@ int main(void)
         cmocka_unit_test(prints_where_values_come_from),
         cmocka_unit_test(ships_the_sample),
         cmocka_unit_test(has_a_sample_that_loads),
+        cmocka_unit_test(prints_a_manual_without_surprises),
         cmocka_unit_test(finds_the_file),
     };
 
