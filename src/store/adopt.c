@@ -12,6 +12,16 @@
 
 enum { PIECE = 256 * 1024 }; /* bytes read at once */
 
+/* In place of the empty file name in dir. Renaming over that file would make
+ * ext4 write out the moved one first; no cleaned name begins with a dot. */
+static bool replace(int from, const char *path, int dir, const char *name)
+{
+    static const char moved[] = ".moved";
+
+    return renameat(from, path, dir, moved) == 0 &&
+           unlinkat(dir, name, 0) == 0 && renameat(dir, moved, dir, name) == 0;
+}
+
 /* Put the file at path in the place of the current one, if it is ours alone
  * and on this filesystem. */
 static bool move_in(struct upload *u, int fd, int from, const char *path)
@@ -23,7 +33,7 @@ static bool move_in(struct upload *u, int fd, int from, const char *path)
     int dir = disk_open_dir(u->home_dir, u->current->id, &ignored);
     bool moved = dir >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 1 &&
                  st.st_uid == geteuid() && fchmod(fd, PUBLIC_FILE_MODE) == 0 &&
-                 renameat(from, path, dir, name) == 0;
+                 replace(from, path, dir, name);
 
     if (dir >= 0)
         close(dir);
