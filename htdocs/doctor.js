@@ -41,7 +41,7 @@ async function get(url) {
     const answer = await fetch(url, { cache: 'no-store' });
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
   } catch {
-    return { status: 0, headers: new Headers(), text: '' };
+    return { status: 0, headers: new Map(), text: '' };
   }
 }
 

@@ -82,7 +82,8 @@ struct config;
 struct config *config_load(const char *path, struct error *e);
 void config_free(struct config *c);
 
-/* Path, URL, accept list and token: the value, absolute for a path, "" if empty. */
+/* Path, URL, accept list and token: the value, absolute for a path, "" if
+ * empty. */
 const char *config_text(const struct config *c, enum option_id id);
 /* Size (bytes), count, duration (seconds). */
 uint64_t config_number(const struct config *c, enum option_id id);

@@ -73,7 +73,7 @@ enum error_code witness_put(struct store *s, struct witness *w, struct error *e)
 /* The directory goes only if nothing else is in it. */
 void witness_remove(struct store *s, const char *name)
 {
-    struct witness w;
+    struct witness w = {.content = ""};
     struct error e;
 
     if (!is_name(name))
