@@ -205,11 +205,12 @@ check_value(struct config *c, const struct config_option *o, struct error *e)
 
     if (!v->text && !(v->text = strdup(o->standard)))
         return no_memory(e);
-    if (!option_parse(o, v->text, &v->number)) {
+    if (!option_parse(o, v->text, &v->number)) { /* a secret is not shown */
         option_expected(o, expected);
         return error_set(e, ERR_CONFIG, "%s:%u: [%s] %s = \"%s\": expected %s",
                          c->file, v->line, o->section, o->key,
-                         quote(v->text).text, expected);
+                         o->type == OPTION_TOKEN ? "..." : quote(v->text).text,
+                         expected);
     }
     if (o->type == OPTION_PATH && *v->text && !(v->path = absolute(c, v->text)))
         return no_memory(e);

@@ -381,6 +381,8 @@ static void accepts_values(void **state)
         "[download]\noffload_prefix=",
         "[access]\nanonymous=",
         "[access]\nanonymous = delete delete",
+        "[access]\nprobe_token =",
+        "[access]\nprobe_token = sixteen_secrets-",
         "[server]\nmax_threads = 30000",
         "[log]\nlevel = \"debug\"",
     };
@@ -519,6 +521,12 @@ static const struct bad bad_rows[] = {
     {"[limits]\naccept = a/b/c\n", "2: [limits] accept = \"a/b/c\": expected"},
     {"[log]\nlevel = 2\n", "2: [log] level = \"2\": expected one word of: "
                            "error warning info debug"},
+    /* A secret is not shown to visitors. */
+    {"[access]\nprobe_token = fifteen-secrets\n",
+     "2: [access] probe_token = \"...\": expected 16 to 128 of the characters "
+     "A-Z a-z 0-9 - _, or nothing"},
+    {"[access]\nprobe_token = sixteen-secrets!\n",
+     "2: [access] probe_token = \"...\": expected"},
     /* Values that do not go together. */
     {"[download]\noffload = xaccel\n",
      "2: [download] offload = \"xaccel\": needs offload_prefix as well"},
