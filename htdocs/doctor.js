@@ -9,6 +9,7 @@ const SIZES = [100 * 1024, 2 ** 20, 8 * 2 ** 20];
 const SLOW_MS = 500; // a body that takes longer shows whether it is streamed
 const TYPES = ['multipart/form-data; boundary=b', 'application/octet-stream',
   'application/offset+octet-stream', 'application/partial-upload'];
+const [FORM, OCTETS, TUS] = TYPES;
 const REFUSALS = [401, 403, 404];
 
 const api = (below) => `${location.pathname}${below}${location.search}`;
@@ -34,6 +35,14 @@ async function echo(method, headers = {}, body = undefined) {
   } catch {
     return null;
   }
+}
+
+// A body of this type with so many zeros in it.
+function bodyOf(type, size) {
+  const zeros = new Uint8Array(size);
+  return new Blob(type !== FORM ? [zeros] : [
+    '--b\r\nContent-Disposition: form-data; name="file"; filename="probe"\r\n\r\n', zeros, '\r\n--b--\r\n',
+  ]);
 }
 
 async function get(url) {
@@ -81,12 +90,16 @@ async function checkDownload(witness) {
   }
 }
 
+const post = (type, size) => echo('POST', { 'Content-Type': type }, bodyOf(type, size));
+
+// As octets, or where a firewall refuses these, in forms.
 async function checkSize() {
+  const type = await post(OCTETS, 1) ? OCTETS : FORM;
   let most = null;
   for (const size of SIZES) {
     const start = performance.now();
-    const seen = await echo('POST', {}, new Blob([new Uint8Array(size)]));
-    if (seen?.received !== size) {
+    const seen = await post(type, size);
+    if (!(seen?.received >= size)) {
       add('wrong', 'largest body', `Requests of ${size / 1024} KiB do not get through` +
         (most ? `, those of ${most.size / 1024} KiB do.` : '.'),
       'Raise the limit of the web server, or send large files in smaller pieces.');
@@ -123,7 +136,7 @@ async function checkMethods() {
     add('fine', 'methods', 'PUT, PATCH, DELETE and OPTIONS reach slipway.');
     return;
   }
-  const seen = await echo('POST', { 'X-HTTP-Method-Override': 'PATCH' });
+  const seen = await echo('POST', { 'X-HTTP-Method-Override': 'PATCH', 'Content-Type': TUS }, bodyOf(TUS, 1));
   add('wrong', 'methods', `These methods do not reach slipway: ${lost}.`,
     seen?.override === 'PATCH'
       ? 'Have tus clients override methods (overridePatchMethod).'
@@ -131,8 +144,7 @@ async function checkMethods() {
 }
 
 async function checkTypes() {
-  const lost = await missing(TYPES, async (type) =>
-    (await echo('POST', { 'Content-Type': type }, 'x'))?.type === type);
+  const lost = await missing(TYPES, async (type) => (await post(type, 1))?.type === type);
   if (lost) {
     add('wrong', 'content types', `These do not reach slipway: ${lost}.`,
       'Let the firewall allow them for slipway, or upload by forms alone.');

@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +40,18 @@ static bool connect_within(int fd, const struct client_address *to,
            failure == 0;
 }
 
+/* What is around the file (RFC 7578). */
+static const char form_begin[] =
+    "--b\r\nContent-Disposition: form-data; name=\"file\"; "
+    "filename=\"probe\"\r\n\r\n";
+static const char form_end[] = "\r\n--b--\r\n";
+
+static uint64_t body_length(const struct client_call *call)
+{
+    return call->length +
+           (call->is_form ? sizeof form_begin - 1 + sizeof form_end - 1 : 0);
+}
+
 /* It fits the buffer of a fresh connection. */
 static bool send_head(int fd, const struct client_call *call)
 {
@@ -45,9 +59,9 @@ static bool send_head(int fd, const struct client_call *call)
     char text[HEAD_MAX];
     int n;
 
-    if (call->length > 0)
+    if (body_length(call) > 0)
         (void)snprintf(length, sizeof length, "Content-Length: %" PRIu64 "\r\n",
-                       call->length);
+                       body_length(call));
     n = snprintf(text, sizeof text,
                  "%s %s HTTP/1.1\r\nHost: %s\r\n%s%sUser-Agent: slipway\r\n"
                  "Connection: close\r\n\r\n",
@@ -56,22 +70,44 @@ static bool send_head(int fd, const struct client_call *call)
            send(fd, text, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
-/* Send zeros until there is an answer or a failure, which the answer may
- * explain. */
+/* Send some of data until there is an answer or a failure, which the answer
+ * may explain. Gives the number of bytes sent, 0 to give up. */
+static size_t send_some(int fd, const char *data, size_t len, int64_t until)
+{
+    for (;;) {
+        int ready = await(fd, POLLIN | POLLOUT, until);
+        ssize_t n;
+
+        if (!(ready & POLLOUT) || ready & (POLLIN | POLLERR | POLLHUP))
+            return 0;
+        n = send(fd, data, len, MSG_NOSIGNAL);
+        if (n > 0)
+            return (size_t)n;
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return 0;
+    }
+}
+
+static void send_text(int fd, const char *text, int64_t until)
+{
+    size_t n;
+
+    for (size_t len = strlen(text); len > 0; text += n, len -= n)
+        if ((n = send_some(fd, text, len, until)) == 0)
+            return;
+}
+
 static void send_zeros(int fd, uint64_t left, int64_t until)
 {
     static const char zeros[PIECE];
 
     while (left > 0) {
-        int ready = await(fd, POLLIN | POLLOUT, until);
-        ssize_t n;
+        size_t n = send_some(fd, zeros, left < PIECE ? (size_t)left : PIECE,
+                             until);
 
-        if (!(ready & POLLOUT) || ready & (POLLIN | POLLERR | POLLHUP))
+        if (n == 0)
             return;
-        n = send(fd, zeros, left < PIECE ? (size_t)left : PIECE, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return;
-        left -= n > 0 ? (uint64_t)n : 0;
+        left -= n;
     }
 }
 
@@ -79,25 +115,48 @@ static void send_body(int fd, const struct client_call *call, int64_t until)
 {
     uint64_t first = call->pause_ms > 0 ? call->length / 2 : call->length;
 
+    if (call->is_form)
+        send_text(fd, form_begin, until);
     send_zeros(fd, first, until);
-    if (call->pause_ms == 0)
-        return;
-    (void)await(fd, POLLIN, clock_monotonic_ms() + call->pause_ms);
-    send_zeros(fd, call->length - first, until);
+    if (call->pause_ms > 0) {
+        (void)await(fd, POLLIN, clock_monotonic_ms() + call->pause_ms);
+        send_zeros(fd, call->length - first, until);
+    }
+    if (call->is_form)
+        send_text(fd, form_end, until);
 }
 
+/* Has the final answer come with all the bytes that it announces (RFC 9112
+ * section 6.3)? One that announces none ends with the connection. */
+static bool is_whole(const char *answer, size_t have)
+{
+    static const char blank[] = "\r\n\r\n", field[] = "\r\nContent-Length:";
+    const char *head = answer, *end, *length;
+
+    while ((end = strstr(head, blank)) && strncmp(head, "HTTP/1.1 1", 10) == 0)
+        head = end + sizeof blank - 1;
+    length = end ? strcasestr(head, field) : NULL;
+    if (!length || length >= end)
+        return false;
+    have -= (size_t)(end + sizeof blank - 1 - answer);
+    return have >= strtoull(length + sizeof field - 1, NULL, 10);
+}
+
+/* A server that has not read the whole body may keep the connection open for
+ * seconds after its answer. */
 static bool receive(int fd, char *answer, size_t cap, int64_t until)
 {
     size_t have = 0;
 
-    while (have < cap - 1 && await(fd, POLLIN, until)) {
+    while (have < cap - 1 && !is_whole(answer, have) &&
+           await(fd, POLLIN, until)) {
         ssize_t n = recv(fd, answer + have, cap - 1 - have, 0);
 
         if (n <= 0)
             break;
         have += (size_t)n;
+        answer[have] = '\0';
     }
-    answer[have] = '\0';
     return have > 0;
 }
 

@@ -10,12 +10,15 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#define CLIENT_FORM "multipart/form-data; boundary=b"
+
 struct client_call {
     const char *method; /* as in a request line */
     const char *path;   /* the same: absolute, with the query */
     const char *host;   /* value of the Host field */
     const char *fields; /* further field lines, each with its CRLF */
-    uint64_t length;    /* bytes of the body, all zeros */
+    bool is_form;       /* the body is a file in a form of CLIENT_FORM */
+    uint64_t length;    /* bytes of the body or that file, all zeros */
     int pause_ms;       /* to wait when half of the body is sent */
     int limit_ms;       /* for all of it */
 };
