@@ -1,66 +1,14 @@
 // The benches, by name. Each starts its own server, measures all contestants
 // in every round, prints a table and stops the server.
 
-import { execFile, execFileSync } from 'node:child_process'
-import { promisify } from 'node:util'
+import { execFileSync } from 'node:child_process'
+import { coldStart } from './cold_start.mjs'
+import {
+  column, figure, median, percentiles, printTable, ratioTable, verdict,
+} from './figures.mjs'
+import { GIB, load, put, remove } from './load.mjs'
 import { Server, cpu, memory, resetPeak } from './server.mjs'
-
-const GIB = 2 ** 30
-const run = promisify(execFile)
-
-// Run the load; gives its figures and, after put, the body of the answer.
-async function load(tools, { port }, mode, target, ...args) {
-  const { stdout } = await run(tools.client,
-    [mode, String(port), target, ...args.map(String)])
-  const end = stdout.indexOf('\n')
-  return { ...JSON.parse(stdout.slice(0, end)), body: stdout.slice(end + 1) }
-}
-
-const median = (list) => {
-  const sorted = [...list].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 ? sorted[middle]
-    : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
-// The standard error of the median of list, from its middle half, so that
-// single outliers do not count.
-function uncertainty(list) {
-  const sorted = [...list].sort((a, b) => a - b)
-  const at = (part) => sorted[Math.round(part * (sorted.length - 1))]
-  return 1.25 * (at(0.75) - at(0.25)) / 1.35 / Math.sqrt(sorted.length)
-}
-
-// rows: [label, samples of each round, reference samples, target or none,
-// further cells]. A higher figure is better.
-function ratioTable(title, unit, further, rows) {
-  const cells = [['', unit, 'spread', 'ratio', '+-', 'target', ...further]]
-  for (const [label, samples, reference, target, ...more] of rows) {
-    const ratios = samples.map((s, i) => s / reference[i])
-    const ratio = median(ratios)
-    cells.push([label, figure(median(samples)),
-      `${figure(Math.min(...samples))}..${figure(Math.max(...samples))}`,
-      ratio.toFixed(2),
-      ratios.every((r) => r === 1) ? '' : uncertainty(ratios).toFixed(2),
-      verdict(target, ratio >= target), ...more])
-  }
-  printTable(title, cells)
-}
-
-const figure = (n) => n.toFixed(n < 10 ? 2 : n < 100 ? 1 : 0)
-
-const verdict = (target, met) =>
-  target === undefined ? '' : `${target} ${met ? 'met' : 'MISSED'}`
-
-function printTable(title, cells) {
-  const widths = cells[0].map((_, i) =>
-    Math.max(...cells.map((row) => row[i].length)))
-  console.log(`\n${title}`)
-  for (const row of cells) {
-    console.log('  ' + row.map((cell, i) =>
-      i ? cell.padStart(widths[i]) : cell.padEnd(widths[i])).join('  ').trimEnd())
-  }
-}
+import { servers1g } from './servers_1g.mjs'
 
 const slipway = (tools, name, durability, digest, more) =>
   ({ name, kind: 'slipway', program: tools.slipway, durability, digest, ...more })
@@ -81,19 +29,8 @@ function target(b) {
     : `/${b.name}/upload/${name}`
 }
 
-// Upload one file; gives the paths url, download and delete of the answer.
-async function upload(tools, server, b, bytes) {
-  const to = target(b)
-  const sent = await load(tools, server, 'put', to, bytes)
-  if (b.kind !== 'webdav') return { ...sent, ...JSON.parse(sent.body).files[0] }
-  return { ...sent, delete: to.replace('*', '1') }
-}
-
-async function remove(server, file) {
-  const answer = await fetch(`http://127.0.0.1:${server.port}${file.delete}`,
-    { method: 'DELETE' })
-  if (answer.status !== 204) throw new Error(`DELETE: ${answer.status}`)
-}
+const upload = (tools, server, b, bytes) =>
+  put(tools, server, target(b), bytes)
 
 // Start a server with list and run measure(server, b) for each b in turn.
 // Gives, by name, the array of what measure gave. The first round only warms
@@ -117,11 +54,6 @@ async function contest(rounds, list, measure) {
   }
   return results
 }
-
-const column = (results, key) => results.map((r) => r[key])
-
-const percentiles = (results) =>
-  ['p50', 'p99'].map((key) => figure(median(column(results, key))))
 
 async function put1g(tools) {
   const list = [
@@ -382,5 +314,5 @@ async function rss(tools) {
 
 export const benches = {
   'put-1g': put1g, 'tus-1g': tus1g, small, 'download-1g': download1g, slow,
-  status, rss,
+  status, rss, 'servers-1g': servers1g, 'cold-start': coldStart,
 }

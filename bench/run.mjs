@@ -1,8 +1,8 @@
 // Reproducible comparisons: node bench/run.mjs [NAME...]
-//   [--slipway build/slipway] [--rounds 5]
+//   [--slipway build/slipway] [--static build/slipway-static] [--rounds 5]
 //
 // Each bench runs its contestants in turn (A B C A B C ...) behind one
-// lighttpd, so that whatever else the machine does touches all alike. A figure
+// server, so that whatever else the machine does touches all alike. A figure
 // is the median of the rounds; a ratio is the median of the ratios within each
 // round, never of figures from different runs. Temporary files go to $TMPDIR
 // or /tmp; the file system they are on is part of the result.
@@ -14,7 +14,9 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { benches } from './benches.mjs'
+import { searchPath } from '../tests/lib/servers.mjs'
 import { Server } from './server.mjs'
+import { stopFronts } from './servers_1g.mjs'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 
@@ -23,6 +25,7 @@ function options() {
     allowPositionals: true,
     options: {
       slipway: { type: 'string', default: 'build/slipway' },
+      static: { type: 'string', default: 'build/slipway-static' },
       rounds: { type: 'string', default: '5' },
     },
   })
@@ -30,11 +33,12 @@ function options() {
   const unknown = names.find((name) => !Object.hasOwn(benches, name))
   if (unknown || !(Number(values.rounds) >= 1)) {
     throw new Error(`usage: run.mjs [${Object.keys(benches).join('|')}]... ` +
-      '[--slipway PROGRAM] [--rounds NUMBER]')
+      '[--slipway PROGRAM] [--static PROGRAM] [--rounds NUMBER]')
   }
-  const slipway = path.resolve(values.slipway)
-  fs.accessSync(slipway, fs.constants.X_OK)
-  return { names, slipway, rounds: Number(values.rounds) }
+  const programs = { slipway: path.resolve(values.slipway),
+    static: path.resolve(values.static) }
+  for (const name in programs) fs.accessSync(programs[name], fs.constants.X_OK)
+  return { names, ...programs, rounds: Number(values.rounds) }
 }
 
 function build(dir, name, ...libraries) {
@@ -68,22 +72,23 @@ function printMachine() {
 }
 
 async function main() {
-  const { names, slipway, rounds } = options()
+  const { names, ...given } = options()
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-bench-'))
+  fs.chmodSync(dir, 0o755) // servers that are not root read in there
+  process.env.PATH = searchPath
   const cleanUp = async () => {
-    await Server.stopAll()
+    await Promise.all([Server.stopAll(), stopFronts()])
     fs.rmSync(dir, { recursive: true, force: true })
   }
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, () => cleanUp().finally(() => process.exit(130)))
   }
   try {
-    const client = build(dir, 'client')
-    const minimal = build(dir, 'minimal', '-lfcgi')
+    const tools = { ...given, dir, client: build(dir, 'client'),
+      minimal: build(dir, 'minimal', '-lfcgi'), cold: build(dir, 'cold'),
+      constant: build(dir, 'constant') }
     printMachine()
-    for (const name of names) {
-      await benches[name]({ slipway, minimal, client, rounds })
-    }
+    for (const name of names) await benches[name](tools)
   } finally {
     await cleanUp()
   }

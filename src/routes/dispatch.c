@@ -7,6 +7,7 @@
 
 #include "access/access.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "routes/problem.h"
 #include "routes/routes.h"
 #include "routes/transfer.h"
@@ -51,6 +52,7 @@ static const struct route routes[] = {
     {"GET", "/files", ACCESS_LIST, files_list},
     {"GET", "/files/", ACCESS_DOWNLOAD, files_get},
     {"DELETE", "/files/", ACCESS_DELETE, files_delete},
+    {"POST", "/files/", ACCESS_DELETE, files_post},
 };
 
 enum { ROUTES = sizeof routes / sizeof routes[0], ALLOW_MAX = 128 };
@@ -123,8 +125,7 @@ static void override_method(struct request *req)
 {
     const char *method = request_header(req, "X-HTTP-Method-Override");
 
-    if (method && strncmp(req->path, "/upload", 7) == 0 &&
-        (req->path[7] == '\0' || req->path[7] == '/'))
+    if (method && text_path_below(req->path, "/upload"))
         req->method = method;
 }
 

@@ -1,5 +1,6 @@
 /*
- * GET /files (a page of the list), GET and DELETE /files/ID.
+ * GET /files (a page of the list), GET and DELETE /files/ID; also DELETE as a
+ * form, for hosts that block the method.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "base/text.h"
 #include "http/accept.h"
 #include "http/query.h"
+#include "routes/form_reader.h"
 #include "routes/render.h"
 #include "routes/routes.h"
 
@@ -173,4 +175,45 @@ enum error_code files_delete(struct app *app, struct request *req,
     (void)req;
     res->status = 204;
     return code;
+}
+
+static enum error_code take_field(void *ctx, const char *name,
+                                  const char *value, bool *keep,
+                                  struct error *e)
+{
+    bool *wanted = ctx;
+
+    (void)keep;
+    (void)e;
+    *wanted = *wanted ||
+              (strcmp(name, "action") == 0 && strcmp(value, "delete") == 0);
+    return ERR_NONE;
+}
+
+static enum error_code refuse_file(void *ctx, const char *name,
+                                   const char *type, struct error *e)
+{
+    (void)ctx;
+    (void)name;
+    (void)type;
+    return error_set(e, ERR_BAD_REQUEST, "This form takes no file.");
+}
+
+enum error_code files_post(struct app *app, struct request *req,
+                           const char *rest, struct response *res,
+                           struct error *e)
+{
+    static const struct form_events events = {.field = take_field,
+                                              .file_begin = refuse_file};
+    struct upload *none = NULL;
+    const char *metadata;
+    bool wanted = false;
+
+    if (intake_coding(req, e) != ERR_NONE ||
+        form_read(app, req, &events, &wanted, &none, &metadata, e) != ERR_NONE)
+        return e->code;
+    if (!wanted)
+        return error_set(e, ERR_BAD_REQUEST,
+                         "The field action must be delete.");
+    return files_delete(app, req, rest, res, e);
 }

@@ -125,11 +125,9 @@ enum error_code intake_coding(const struct request *req, struct error *e)
                      "it is.");
 }
 
-enum error_code intake_name(const struct request *req,
-                            char name[INTAKE_NAME_MAX], struct error *e)
+enum error_code intake_query_name(const struct request *req,
+                                  char name[INTAKE_NAME_MAX], struct error *e)
 {
-    const char *header = request_header(req, "Content-Disposition");
-
     switch (query_get(req->query, "filename", name, INTAKE_NAME_MAX)) {
     case QUERY_FOUND:
         return ERR_NONE;
@@ -139,6 +137,18 @@ enum error_code intake_name(const struct request *req,
     case QUERY_ABSENT:
         break;
     }
+    name[0] = '\0';
+    return ERR_NONE;
+}
+
+enum error_code intake_name(const struct request *req,
+                            char name[INTAKE_NAME_MAX], struct error *e)
+{
+    const char *header = request_header(req, "Content-Disposition");
+    enum error_code code = intake_query_name(req, name, e);
+
+    if (code != ERR_NONE || name[0])
+        return code;
     if (header && !disposition_filename(header, name, INTAKE_NAME_MAX))
         return error_set(e, ERR_BAD_NAME,
                          "Content-Disposition has no usable file name.");

@@ -36,9 +36,14 @@ enum error_code intake_id(struct intake_choice *choice, const char *id,
 /* ERR_UNSUPPORTED for a content coding, which is not undone. */
 enum error_code intake_coding(const struct request *req, struct error *e);
 
+enum { INTAKE_NAME_MAX = 1024 };
+
+/* The query parameter filename; "" if there is none. ERR_BAD_NAME. */
+enum error_code intake_query_name(const struct request *req,
+                                  char name[INTAKE_NAME_MAX], struct error *e);
+
 /* The name of a file that is the body: query filename, Content-Disposition, or
  * "upload". ERR_BAD_NAME. */
-enum { INTAKE_NAME_MAX = 1024 };
 enum error_code intake_name(const struct request *req,
                             char name[INTAKE_NAME_MAX], struct error *e);
 

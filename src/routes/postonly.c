@@ -8,8 +8,9 @@
  *   size     of the whole file; needed at the latest in the last request
  *
  * The first append, at offset 0, begins the upload; the other fields of the
- * first form that has any become the file's metadata. The answer is that of GET
- * /progress/ID with offset.
+ * first form that has any become the file's metadata. The file is named by the
+ * query parameter filename or else by the file part, whose name firewalls look
+ * at. The answer is that of GET /progress/ID with offset.
  */
 #include <string.h>
 
@@ -108,12 +109,15 @@ static enum error_code on_file_begin(void *ctx, const char *name,
                                      const char *type, struct error *e)
 {
     struct post *p = ctx;
+    char chosen[INTAKE_NAME_MAX];
 
     if (p->action != APPEND || p->had_file)
         return error_set(e, ERR_BAD_REQUEST,
                          "Only an append has a file, and only one.");
     p->had_file = true;
-    return open_session(p, name, type, e);
+    if (intake_query_name(p->req, chosen, e) != ERR_NONE)
+        return e->code;
+    return open_session(p, chosen[0] ? chosen : name, type, e);
 }
 
 static enum error_code on_file_data(void *ctx, const void *data, size_t len,

@@ -291,8 +291,10 @@ enum error_code probe_file_post(struct app *app, struct request *req,
 
     if (access_owner(app->config, req, e) != ERR_NONE)
         return e->code;
-    if (*rest != '\0')
+    if (*rest != '\0') {
+        response_header(res, "Allow", "GET, HEAD, DELETE, OPTIONS");
         return error_set(e, ERR_METHOD, "Witnesses are named by slipway.");
+    }
     if (witness_put(app->store, &w, e) != ERR_NONE)
         return e->code;
     j = json_object();

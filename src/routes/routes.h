@@ -41,5 +41,6 @@ handler download_get;
 handler files_list;
 handler files_get;
 handler files_delete;
+handler files_post;
 
 #endif

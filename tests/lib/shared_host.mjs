@@ -17,7 +17,29 @@ const modules = '/usr/lib/apache2/modules';
 const overrides = 'FileInfo AuthConfig Options=ExecCGI,Indexes';
 
 const essential = ['mpm_event', 'authz_core', 'dir', 'alias'];
+const underFirewall = ['unique_id'];
 const usual = ['mime', 'env', 'setenvif', 'headers', 'rewrite', 'include', 'autoindex'];
+
+// OWASP's core rules in ModSecurity, as Debian recommends them. scripts/setup
+// has unpacked both, unless they are installed.
+function firewallIn(dir) {
+  const from = [path.join(root, 'build/tools'), '/']
+    .find((base) => ['usr/share/modsecurity-crs/rules', `${modules}/mod_security2.so`]
+      .every((needed) => fs.existsSync(path.join(base, needed))));
+  if (!from) throw new Error('no ModSecurity: run scripts/setup test');
+  const to = path.join(dir, 'modsecurity');
+  fs.cpSync(path.join(from, 'etc/modsecurity'), to, { recursive: true });
+  fs.cpSync(path.join(from, 'usr/share/modsecurity-crs/rules'), path.join(to, 'rules'), { recursive: true });
+  const recommended = fs.readFileSync(path.join(to, 'modsecurity.conf-recommended'), 'utf8');
+  fs.writeFileSync(path.join(to, 'modsecurity.conf'), recommended
+    .replace(/^SecRuleEngine .*$/m, 'SecRuleEngine On')
+    .replace(/^SecAuditLog .*$/m, `SecAuditLog ${to}/audit.log`)
+    .replace(/^(SecTmpDir|SecDataDir) .*$/mg, `$1 ${dir}`));
+  return [
+    `LoadModule security2_module ${path.join(from, modules, 'mod_security2.so')}`,
+    `Include ${to}/modsecurity.conf`, `Include ${to}/crs/crs-setup.conf`, `Include ${to}/rules/*.conf`,
+  ].join('\n');
+}
 
 // The user that Apache and the site run as: ourselves, unless we are root.
 const user = process.getuid() === 0
@@ -28,7 +50,7 @@ export class SharedHost {
   // programs: the names slipway is uploaded under; their modules are loaded
   // unless handlers says otherwise. extra: lines of the host's configuration;
   // plain: a host with no module that it could do without; without: modules
-  // that it does not have.
+  // that it does not have; firewall: whether it has one.
   static async start(options = {}) {
     const host = new SharedHost(options);
     try {
@@ -81,13 +103,13 @@ export class SharedHost {
   }
 
   async #launch({
-    programs = ['slipway.cgi'], handlers, plain = false, without = [], extra = '',
+    programs = ['slipway.cgi'], handlers, plain = false, without = [], extra = '', firewall = false,
   }) {
     const wanted = handlers ?? programs.map((name) => (name.endsWith('.fcgi') ? 'fcgid' : 'cgid'));
     const at = (name) => path.join(this.dir, name);
     this.port = await freePort();
     fs.writeFileSync(at('httpd.conf'), [
-      ...[...essential, ...(plain ? [] : usual), ...wanted]
+      ...[...essential, ...(plain ? [] : usual), ...(firewall ? underFirewall : []), ...wanted]
         .filter((name) => !without.includes(name))
         .map((name) => `LoadModule ${name}_module ${modules}/mod_${name}.so`),
       `ServerRoot ${this.dir}`, `PidFile ${at('pid')}`, `DefaultRuntimeDir ${this.dir}`,
@@ -99,7 +121,7 @@ export class SharedHost {
       plain ? '' : 'TypesConfig /dev/null',
       '<Directory />', 'AllowOverride None', 'Require all denied', '</Directory>',
       `<Directory ${this.docroot}>`, `AllowOverride ${overrides}`, 'Require all granted',
-      'Options FollowSymLinks Indexes', '</Directory>', extra, '',
+      'Options FollowSymLinks Indexes', '</Directory>', firewall ? firewallIn(this.dir) : '', extra, '',
     ].join('\n'));
     this.own();
     const out = fs.openSync(at('apache.out'), 'a');
