@@ -51,6 +51,7 @@ struct place {
     char name[HOST_MAX + 1]; /* without */
     char port[8];
     const char *path; /* begins with a slash, or "" */
+    int path_len;     /* without slashes at the end */
 };
 
 static bool parse_url(const char *url, struct place *p)
@@ -66,6 +67,9 @@ static bool parse_url(const char *url, struct place *p)
         return false;
     (void)snprintf(p->host, sizeof p->host, "%.*s", (int)len, host);
     p->path = host + len;
+    p->path_len = (int)strlen(p->path);
+    while (p->path_len > 0 && p->path[p->path_len - 1] == '/')
+        p->path_len--;
     colon = strrchr(p->host, ':');
     if (colon && strchr(colon, ']'))
         colon = NULL;
@@ -79,20 +83,29 @@ static bool parse_url(const char *url, struct place *p)
     return true;
 }
 
-static bool find_address(const struct place *p, struct client_address *out)
+/* Make the call at the first of the host's addresses that answers. */
+static bool call_host(const struct place *p, const struct client_call *call,
+                      char *answer, size_t cap)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     int failure = getaddrinfo(p->name, p->port, &hints, &found);
+    bool ok = false;
 
-    if (failure == 0) {
-        memcpy(&out->socket, found->ai_addr, found->ai_addrlen);
-        out->len = found->ai_addrlen;
-        freeaddrinfo(found);
-    } else {
+    if (failure != 0) {
         fprintf(stderr, "slipway: %s: %s\n", p->host, gai_strerror(failure));
+        return false;
     }
-    return failure == 0;
+    for (const struct addrinfo *a = found; a && !ok; a = a->ai_next) {
+        struct client_address to = {.len = a->ai_addrlen};
+
+        memcpy(&to.socket, a->ai_addr, a->ai_addrlen);
+        ok = client_exchange(&to, call, answer, cap);
+    }
+    freeaddrinfo(found);
+    if (!ok)
+        fprintf(stderr, "slipway: there is no answer from %s\n", p->host);
+    return ok;
 }
 
 /* The report of the slipway at url, as text. 0, or the exit status. */
@@ -100,7 +113,6 @@ static int ask(const char *url, const char *token)
 {
     static char answer[TEXT_MAX];
     struct place p;
-    struct client_address to = {.len = 0};
     struct client_call get = {.method = "GET",
                               .fields = "Accept: text/plain\r\n",
                               .host = p.host,
@@ -116,14 +128,12 @@ static int ask(const char *url, const char *token)
                 url, token);
         return EXIT_USAGE;
     }
-    n = snprintf(path, sizeof path, "%s/status?probe=%s", p.path, token);
+    n = snprintf(path, sizeof path, "%.*s/status?probe=%s", p.path_len, p.path,
+                 token);
     get.path = path;
-    if (n < 0 || (size_t)n >= sizeof path || !find_address(&p, &to))
+    if (n < 0 || (size_t)n >= sizeof path ||
+        !call_host(&p, &get, answer, sizeof answer))
         return EXIT_FAILURE;
-    if (!client_exchange(&to, &get, answer, sizeof answer)) {
-        fprintf(stderr, "slipway: there is no answer from %s\n", p.host);
-        return EXIT_FAILURE;
-    }
     body = strstr(answer, "\r\n\r\n");
     body = body ? body + 4 : answer;
     fputs(body, stdout);

@@ -12,8 +12,8 @@ const members = {
   step: ['request', 'expect', 'wire_expect'],
   request: ['method', 'path', 'absolute', 'headers', 'body', 'length', 'cut', 'cgi',
     'capture', 'status'],
-  expect: ['status', 'interim', 'headers', 'json', 'problem', 'body', 'contains', 'lacks', 'files',
-    'rows', 'incoming'],
+  expect: ['status', 'interim', 'headers', 'json', 'problem', 'body', 'contains', 'lacks', 'paths',
+    'files', 'rows', 'incoming'],
 };
 
 function checkMembers(kind, value, name) {

@@ -392,6 +392,33 @@ static void accepts_values(void **state)
         config_free(load_good(rows[i]));
 }
 
+static void takes_tokens_that_need_no_escape(void **state)
+{
+    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "abcdefghijklmnopqrstuvwxyz0123456789-_";
+    char token[132] = "", text[160];
+    struct config *c;
+    struct error e;
+
+    (void)state;
+    for (size_t len = 1; len < sizeof token - 1; len++) {
+        token[len - 1] = good[len % (sizeof good - 1)];
+        (void)snprintf(text, sizeof text, "[access]\nprobe_token = %s", token);
+        c = load_text(text, &e);
+        assert_int_equal(c != NULL, len >= 16 && len <= 128);
+        if (c)
+            assert_string_equal(config_text(c, OPT_PROBE_TOKEN), token);
+        config_free(c);
+    }
+    for (int byte = '!'; byte <= '~'; byte++) {
+        (void)snprintf(text, sizeof text,
+                       "[access]\nprobe_token = '0123456789abcde%c'", byte);
+        c = load_text(text, &e);
+        assert_int_equal(c != NULL, strchr(good, byte) != NULL);
+        config_free(c);
+    }
+}
+
 /* Bad files. */
 
 struct bad {
@@ -763,6 +790,7 @@ int main(void)
         cmocka_unit_test(takes_the_longest_line),
         cmocka_unit_test(resolves_paths),
         cmocka_unit_test(accepts_values),
+        cmocka_unit_test(takes_tokens_that_need_no_escape),
         cmocka_unit_test(refuses_bad_files),
         cmocka_unit_test(refuses_nul_bytes),
         cmocka_unit_test(refuses_long_lines),
