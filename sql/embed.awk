@@ -3,7 +3,7 @@
 # Usage: awk -v part=... -f sql/embed.awk sql/0*.sql sql/queries.sql
 
 function quote(line) {
-    gsub(/\\/, "\\\\", line)
+    gsub(/\\/, "&&", line)
     gsub(/"/, "\\\"", line)
     return "    \"" line "\\n\"\n"
 }

@@ -45,7 +45,7 @@ static void examine_config(const struct config *c, struct report *r)
     if (path && stat(path, &st) == 0 && st.st_mode & S_IWOTH) {
         report_add(r, "configuration", VERDICT_WRONG,
                    "Everybody on this machine may change %s.", path);
-        report_remedy(r, "chmod o-w %s", path);
+        report_remedy(r, "chmod o-w '%s'", path);
         return;
     }
     report_add(r, "configuration", VERDICT_FINE,
@@ -61,12 +61,12 @@ static void examine_data(const struct store *s, const struct survey *v,
         report_add(r, "data directory", VERDICT_WRONG,
                    "%s belongs to user %u, and slipway runs as user %u.", path,
                    (unsigned)v->data.st_uid, (unsigned)geteuid());
-        report_remedy(r, "chown -R %u %s", (unsigned)geteuid(), path);
+        report_remedy(r, "chown -R %u '%s'", (unsigned)geteuid(), path);
     } else if (v->data.st_mode & 077) {
         report_add(r, "data directory", VERDICT_WRONG,
                    "Others on this machine may look into %s (mode %04o).", path,
                    (unsigned)v->data.st_mode & 07777);
-        report_remedy(r, "chmod 700 %s", path);
+        report_remedy(r, "chmod 700 '%s'", path);
     } else {
         report_add(r, "data directory", VERDICT_FINE,
                    "%s belongs to slipway's user alone and can be written to.",
@@ -83,7 +83,7 @@ static void examine_uploads(const struct store *s, const struct survey *v,
         report_add(r, "uploads directory", VERDICT_WRONG,
                    "Everybody on this machine may write into %s (mode %04o).",
                    path, (unsigned)v->uploads.st_mode & 07777);
-        report_remedy(r, "chmod o-w %s", path);
+        report_remedy(r, "chmod o-w '%s'", path);
     } else {
         report_add(r, "uploads directory", VERDICT_FINE,
                    "%s can be written to.", path);

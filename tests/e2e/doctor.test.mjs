@@ -10,6 +10,8 @@ import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 
+import { chromium } from 'playwright-core';
+
 import { acceptJson, cgi, command, iniOf } from '../lib/e2e.mjs';
 import { json } from '../lib/http.mjs';
 import { apiBase, binary, freePort, iniText, root, Server } from '../lib/server.mjs';
@@ -175,9 +177,9 @@ test('rights that are too wide, and the commands that mend them', async (t) => {
   fs.chmodSync(server.uploads, 0o777);
   fs.chmodSync(iniOf(server), 0o666);
   const found = await diagnosis(server, {
-    configuration: [/Everybody on this machine may change .*slipway\.ini/, /^chmod o-w .*slipway\.ini$/],
-    'data directory': [/Others on this machine may look into .*\(mode 0755\)/, /^chmod 700 .*\/data$/],
-    'uploads directory': [/may write into .*\(mode 0777\)/, /^chmod o-w .*\/uploads$/],
+    configuration: [/Everybody on this machine may change .*slipway\.ini/, /^chmod o-w '.*slipway\.ini'$/],
+    'data directory': [/Others on this machine may look into .*\(mode 0755\)/, /^chmod 700 '.*\/data'$/],
+    'uploads directory': [/may write into .*\(mode 0777\)/, /^chmod o-w '.*\/uploads'$/],
   });
   heed(found);
   await diagnosis(server);
@@ -187,7 +189,7 @@ test('a data directory of another user', { skip: !isRoot && 'only root can give 
   const server = await serverFor(t, { server: 'lighttpd' });
   execFileSync('chown', ['-R', 'nobody', server.data]);
   const found = await diagnosis(server, {
-    'data directory': [/belongs to user \d+, and slipway runs as user 0/, /^chown -R 0 .*\/data$/],
+    'data directory': [/belongs to user \d+, and slipway runs as user 0/, /^chown -R 0 '.*\/data'$/],
   });
   heed(found);
   await diagnosis(server);
@@ -524,6 +526,60 @@ test('on a TLS site what cannot be asked is unknown, and what is vouched for fin
   const page = await report(site, { base: '/slipway', accept: 'text/html' });
   const [, nonce] = /<script type="module" nonce="([a-z2-7]{26})">/.exec(page.body.toString());
   assert.ok(page.headers.get('content-security-policy').includes(`script-src 'nonce-${nonce}'`));
+});
+
+// What the owner's browser adds to the page of a TLS site, by check.
+async function inBrowser(t, port) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'],
+  });
+  t.after(() => browser.close());
+  const page = await browser.newPage({ ignoreHTTPSErrors: true });
+  await page.goto(`https://127.0.0.1:${port}/slipway/status?probe=${token}`);
+  await page.getByText('Your browser has asked').waitFor({ timeout: 30000 });
+  const rows = await page.locator('tr:has(td)').evaluateAll((list) => list
+    .map((row) => [...row.cells].map((cell) => cell.textContent)));
+  return Object.fromEntries(rows.map(([verdict, check, why, remedy]) => [check, { verdict, why, remedy }]));
+}
+
+test('on a TLS site the browser asks', async (t) => {
+  const port = await freePort();
+  const host = await hostFor(t, { extra: tlsSite(port) });
+  const found = await inBrowser(t, port);
+  const text = JSON.stringify(found, null, 1);
+  for (const check of ['data on the web', 'settings on the web', 'static files', 'downloads', 'largest body',
+    'methods', 'content types', 'Authorization']) {
+    assert.equal(found[check]?.verdict, 'fine', `${check} ${text}`);
+  }
+  assert.ok(Object.values(found).every(({ verdict }) => verdict !== 'wrong'), text);
+  const left = [host.data, host.uploads].flatMap((dir) => fs.readdirSync(dir, { recursive: true }));
+  assert.deepEqual(left.filter((name) => name.includes('reach-')), []);
+});
+
+test('on a TLS site the browser finds what is wrong', async (t) => {
+  const port = await freePort();
+  const closed = `RewriteEngine On
+    RewriteCond %{REQUEST_METHOD} ^(PATCH|DELETE)$
+    RewriteRule ^ - [F]
+    RewriteCond %{HTTP:Content-Type} ^application/
+    RewriteRule ^ - [F]
+    RequestHeader unset Authorization
+    RewriteRule ^/slipway/uploads - [F]
+    </VirtualHost>`;
+  await hostFor(t, { extra: tlsSite(port).replace('</VirtualHost>', closed) });
+  const found = await inBrowser(t, port);
+  const text = JSON.stringify(found, null, 1);
+  for (const [check, why, remedy] of [
+    ['static files', /not at .*: 403/, /Serve it there/],
+    ['methods', /: PATCH, DELETE\.$/, /by forms alone/],
+    ['content types', /: application\/octet-stream, /, /by forms alone/],
+    ['Authorization', /keeps this header field/, /CGIPassAuth/],
+  ]) {
+    assert.equal(found[check]?.verdict, 'wrong', `${check} ${text}`);
+    assert.match(found[check].why, why);
+    assert.match(found[check].remedy, remedy);
+  }
+  assert.equal(found['largest body'].verdict, 'fine', text);
 });
 
 // --- The command -------------------------------------------------------------

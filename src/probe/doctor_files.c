@@ -1,0 +1,186 @@
+/*
+ * The part of the doctor that looks at what the web server does with files:
+ * those that it must not show, and those that it is to send.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+
+#include "probe/patient.h"
+#include "probe/reach.h"
+#include "probe/selfcall.h"
+#include "probe/vouch.h"
+#include "probe/webroot.h"
+#include "store/place.h"
+
+/* What comes of asking for the data directory at its URL. */
+static enum reach ask_for_data(struct patient *p)
+{
+    enum reach r = reach_ask(p->store, p->req, buf_text(&p->path));
+
+    if (r == REACH_UNKNOWN && vouch_bars(p->req, place_data(p->store)))
+        return REACH_BARRED;
+    return r;
+}
+
+/* The ini file holds the token. */
+static enum reach ask_for_ini(struct patient *p)
+{
+    struct client_call get = {.method = "GET",
+                              .fields = SELFCALL_MARK ": " SELFCALL_FILE "\r\n",
+                              .limit_ms = PATIENT_CALL_MS};
+
+    return patient_call(p, &get)
+               ? reach_verdict(p->answer,
+                               config_text(p->config, OPT_PROBE_TOKEN))
+               : REACH_UNKNOWN;
+}
+
+/* Whether the web shows path, by all roots that it is below. */
+static void examine_exposure(struct patient *p, const char *check,
+                             const char *path, const char *remedy,
+                             enum reach (*ask)(struct patient *p))
+{
+    struct webroot roots[WEBROOTS];
+    enum reach worst = REACH_BARRED;
+    bool is_below = false, has_root = false;
+
+    webroots_find(p->req, roots);
+    for (int i = 0; i < WEBROOTS; i++) {
+        has_root = has_root || roots[i].path;
+        if (webroot_url(&roots[i], path, &p->path)) {
+            enum reach r = ask(p);
+
+            is_below = true;
+            worst = r > worst ? r : worst;
+        }
+    }
+    webroots_free(roots);
+    if (!has_root)
+        report_add(p->report, check, VERDICT_UNKNOWN,
+                   "The web server does not say where its document root is. "
+                   "%s must not be below it.",
+                   path);
+    else if (!is_below)
+        report_add(p->report, check, VERDICT_FINE,
+                   "%s is outside of the document root.", path);
+    else if (worst == REACH_BARRED)
+        report_add(p->report, check, VERDICT_FINE,
+                   "%s is below the document root, and the web server refuses "
+                   "to show it.",
+                   path);
+    else
+        report_add(p->report, check,
+                   worst == REACH_REACHABLE ? VERDICT_WRONG : VERDICT_UNKNOWN,
+                   worst == REACH_REACHABLE
+                       ? "The web can read %s."
+                       : "%s is below the document root, and it is not clear "
+                         "whether the web can read it.",
+                   path);
+    if (is_below && worst != REACH_BARRED)
+        report_remedy(p->report, "%s", remedy);
+}
+
+void examine_secrets(struct patient *p)
+{
+    const char *file = config_file(p->config);
+    const char *path;
+
+    examine_exposure(p, "data on the web", place_data(p->store),
+                     "Let [storage] data name a directory outside of the "
+                     "document root.",
+                     ask_for_data);
+    if (!file)
+        return;
+    path = arena_printf(p->report->arena, "%s/%s", config_directory(p->config),
+                        file);
+    if (path)
+        examine_exposure(p, "settings on the web", path,
+                         "Take the .htaccess that comes with slipway, or move "
+                         "the file and name it in SLIPWAY_CONFIG; then change "
+                         "probe_token.",
+                         ask_for_ini);
+}
+
+/* The fields must be those that keep scripts in files of strangers quiet. */
+void examine_uploads(struct patient *p)
+{
+    struct client_call get = {.method = "GET",
+                              .fields = SELFCALL_MARK ": " SELFCALL_FILE "\r\n",
+                              .limit_ms = PATIENT_CALL_MS};
+    const char *url = place_uploads_url(p->store);
+    char refusal[PATIENT_REFUSAL_MAX];
+    bool found;
+
+    buf_clear(&p->path);
+    buf_printf(&p->path, "%s/%s", url, p->witness.path);
+    found = patient_call(p, &get) && patient_status(p) == 200 &&
+            strstr(p->answer, p->witness.content);
+    patient_refusal(p, refusal);
+    if (!found) {
+        report_add(p->report, "static files", VERDICT_WRONG,
+                   "The web server does not serve the uploads directory at "
+                   "%s/: %s.",
+                   url, refusal);
+        report_remedy(p->report,
+                      "Serve %s there, or correct [uploads] url and directory.",
+                      place_uploads(p->store));
+    } else if (!strcasestr(p->answer, "\nX-Content-Type-Options: nosniff")) {
+        report_add(p->report, "static files", VERDICT_WRONG,
+                   "The web server serves %s/ without the header fields for "
+                   "files of strangers: a page among them could act as this "
+                   "site.",
+                   url);
+        report_remedy(p->report, "Take the lines for that directory from the "
+                                 "example configuration of your web server.");
+    } else {
+        report_add(p->report, "static files", VERDICT_FINE,
+                   "The web server serves the uploads directory at %s/, with "
+                   "safe header fields.",
+                   url);
+    }
+}
+
+static const char *offload_remedy(const struct patient *p)
+{
+    switch (patient_server(p)) {
+    case SERVER_APACHE:
+        return "offload = xsendfile needs mod_xsendfile with XSendFilePath; "
+               "without it take local-redirect with offload_prefix, or none.";
+    case SERVER_LIGHTTPD:
+        return "lighttpd wants offload = xsendfile, and in fastcgi.server "
+               "x-sendfile = enable and the directory in x-sendfile-docroot.";
+    case SERVER_NGINX:
+        return "nginx wants offload = xaccel and offload_prefix, the place of "
+               "an internal location with the directory as alias.";
+    default:
+        return "Set [download] offload = none, or as the web server wants it.";
+    }
+}
+
+void examine_downloads(struct patient *p)
+{
+    struct client_call get = {.method = "GET", .limit_ms = PATIENT_CALL_MS};
+    bool offload = config_choice(p->config, OPT_OFFLOAD) != 0;
+    char refusal[PATIENT_REFUSAL_MAX];
+    const char *body;
+
+    patient_path(p, "/status/file/", p->witness.name);
+    body = patient_call(p, &get) && patient_status(p) == 200
+               ? strstr(p->answer, "\r\n\r\n")
+               : NULL;
+    patient_refusal(p, refusal);
+    if (body && strstr(body, p->witness.content)) {
+        report_add(p->report, "downloads", VERDICT_FINE,
+                   offload ? "The web server sends the files that slipway "
+                             "hands over to it."
+                           : "slipway sends them itself; [download] offload "
+                             "would leave that to the web server.");
+        return;
+    }
+    report_add(p->report, "downloads", VERDICT_WRONG,
+               "A file does not arrive when it is downloaded: %s%s.", refusal,
+               patient_status(p) == 200 ? ", but the file is not in it" : "");
+    report_remedy(p->report, "%s",
+                  offload ? offload_remedy(p)
+                          : "Look into the error log of the web server.");
+}
