@@ -1,6 +1,7 @@
 // The part of GET /status?probe=TOKEN that runs in the owner's browser where
-// slipway cannot ask its own web server, as on sites that speak TLS. It makes
-// the same requests as src/probe/doctor_web.c and adds a row for each check.
+// slipway cannot ask its own web server as clients do, because the site speaks
+// TLS or a proxy is in front. It makes the same requests as src/probe/doctor_*.c
+// and adds a row for each check.
 // The program carries this file in itself and writes it into that page.
 //
 // Text from outside enters as textContent only.
@@ -66,14 +67,27 @@ async function checkSecret(check, urls, secret, remedy) {
   }
 }
 
+// The fields of safe header fields that headers lack.
+function unsafe(headers) {
+  const wanted = {
+    'X-Content-Type-Options': /\bnosniff\b/i,
+    'Content-Security-Policy': /\bsandbox\b/i,
+    'Content-Disposition': /^attachment\b/i,
+  };
+  return Object.keys(wanted).filter((name) => !wanted[name].test(headers.get(name) ?? ''));
+}
+
 async function checkStatic(witness) {
   const { status, headers, text } = await get(witness.static);
   if (status !== 200 || text !== witness.content) {
     add('wrong', 'static files', `The uploads directory is not at ${witness.static}: ${status}.`,
       'Serve it there, or correct [uploads] url and directory.');
-  } else if (headers.get('X-Content-Type-Options') !== 'nosniff') {
+    return;
+  }
+  const lost = unsafe(headers);
+  if (lost.length) {
     add('wrong', 'static files',
-      'The uploads directory is served without the header fields for files of strangers.',
+      `The uploads directory is served without header fields for files of strangers: ${lost.join(', ')}.`,
       'Take the lines for it from the example configuration of your web server.');
   } else {
     add('fine', 'static files', 'The uploads directory is served, with safe header fields.');
@@ -155,7 +169,9 @@ async function checkTypes() {
 
 async function checkAuthorization() {
   const seen = await echo('GET', { Authorization: 'Bearer probe' });
-  if (seen?.authorization) {
+  if (!seen) {
+    add('unknown', 'Authorization', 'A request with this header field got no answer from slipway.');
+  } else if (seen.authorization) {
     add('fine', 'Authorization', 'The header field is passed on to slipway.');
   } else {
     add('wrong', 'Authorization', 'The web server keeps this header field from slipway.',
@@ -163,10 +179,21 @@ async function checkAuthorization() {
   }
 }
 
+async function newWitness() {
+  try {
+    const answer = await fetch(api('/file/'), { method: 'POST' });
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
 async function withWitness() {
-  const answer = await fetch(api('/file/'), { method: 'POST' });
-  if (!answer.ok) return;
-  const witness = await answer.json();
+  const witness = await newWitness();
+  if (!witness) {
+    add('unknown', 'static files', 'A file to look at could not be made: POST does not get through.');
+    return;
+  }
   await checkSecret('data on the web', witness.data, witness.content,
     'Let [storage] data name a directory outside of the document root.');
   await checkSecret('settings on the web', witness.settings, new URLSearchParams(location.search).get('probe'),
@@ -174,7 +201,7 @@ async function withWitness() {
   await checkStatic(witness);
   await checkDownload(witness);
   // Where DELETE does not get through, slipway removes it in a minute.
-  await fetch(api(`/file/${witness.name}`), { method: 'DELETE' });
+  await fetch(api(`/file/${witness.name}`), { method: 'DELETE' }).catch(() => {});
 }
 
 await withWitness();

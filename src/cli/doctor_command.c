@@ -108,6 +108,33 @@ static bool call_host(const struct place *p, const struct client_call *call,
     return ok;
 }
 
+static void suggest_curl(const char *url, const char *token)
+{
+    fprintf(stderr, "For a TLS site:\n  curl '%s/status?probe=%s'\n", url,
+            token);
+}
+
+/* Print an answer to the request for a report; 0 if nothing is wrong. */
+static int show(const char *answer, const char *url, const char *token)
+{
+    const char *blank = strchr(answer, ' ');
+    const char *body = strstr(answer, "\r\n\r\n");
+    long status = blank ? strtol(blank, NULL, 10) : 0;
+    const char *type = strcasestr(answer, "\r\nContent-Type: text/plain");
+
+    if (!body || !type || type > body) {
+        fprintf(stderr, "slipway: the answer (%ld) is not slipway's. ", status);
+        suggest_curl(url, token);
+        return EXIT_FAILURE;
+    }
+    body += 4;
+    fputs(body, status == 200 ? stdout : stderr);
+    return status == 200 && strncmp(body, "wrong ", 6) != 0 &&
+                   !strstr(body, "\nwrong ")
+               ? EXIT_SUCCESS
+               : EXIT_FAILURE;
+}
+
 /* The report of the slipway at url, as text. 0, or the exit status. */
 static int ask(const char *url, const char *token)
 {
@@ -118,14 +145,11 @@ static int ask(const char *url, const char *token)
                               .host = p.host,
                               .limit_ms = EXAMINE_MS};
     char path[TEXT_MAX / 16];
-    const char *body;
     int n;
 
     if (!parse_url(url, &p)) {
-        fprintf(stderr,
-                "slipway: --url takes http://HOST[:PORT]/PATH. For a TLS site:"
-                "\n  curl '%s/status?probe=%s'\n",
-                url, token);
+        fputs("slipway: --url takes http://HOST[:PORT]/PATH. ", stderr);
+        suggest_curl(url, token);
         return EXIT_USAGE;
     }
     n = snprintf(path, sizeof path, "%.*s/status?probe=%s", p.path_len, p.path,
@@ -134,13 +158,7 @@ static int ask(const char *url, const char *token)
     if (n < 0 || (size_t)n >= sizeof path ||
         !call_host(&p, &get, answer, sizeof answer))
         return EXIT_FAILURE;
-    body = strstr(answer, "\r\n\r\n");
-    body = body ? body + 4 : answer;
-    fputs(body, stdout);
-    return strncmp(answer, "HTTP/1.1 200", 12) == 0 &&
-                   strncmp(body, "wrong ", 6) != 0 && !strstr(body, "\nwrong ")
-               ? EXIT_SUCCESS
-               : EXIT_FAILURE;
+    return show(answer, url, token);
 }
 
 /* A line to write into slipway.ini. */

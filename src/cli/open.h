@@ -11,9 +11,9 @@
  * NULL and e. */
 struct config *open_config(const char *flag, struct error *e);
 
-/* Open the store as the user who owns it: root becomes that user for the rest
- * of the process, so that nothing is left behind that the web server's user
- * could not use. */
+/* Open the store, if its data directory is there, as the user who owns it: root
+ * becomes that user for the rest of the process. So nothing is made that the
+ * web server's user could not use. */
 enum error_code open_store(const struct config *c, struct store **out,
                            struct error *e);
 

@@ -34,6 +34,18 @@ const char *request_header(const struct request *r, const char *name)
     return request_variable(r, variable);
 }
 
+bool request_is_cross_site(const struct request *r)
+{
+    const char *site = request_header(r, "Sec-Fetch-Site");
+    const char *origin = request_header(r, "Origin");
+    const char *host = request_header(r, "Host");
+    const char *of_origin = origin ? strstr(origin, "://") : NULL;
+
+    if (site)
+        return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+    return origin && !(of_origin && host && text_equal_ci(of_origin + 3, host));
+}
+
 enum error_code request_length(const struct request *r, uint64_t *length,
                                struct error *e)
 {

@@ -5,6 +5,8 @@
 #ifndef SLIPWAY_HTTP_REQUEST_H
 #define SLIPWAY_HTTP_REQUEST_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "http/body.h"
 
@@ -33,6 +35,10 @@ const char *request_variable(const struct request *r, const char *name);
 
 /* A header field by its usual name, "If-Range"; NULL if absent or empty. */
 const char *request_header(const struct request *r, const char *name);
+
+/* Whether a browser says that a page of another site makes the request
+ * (Fetch Metadata; RFC 6454 Origin, where there is none). */
+bool request_is_cross_site(const struct request *r);
 
 /* CONTENT_LENGTH strictly: ERR_BAD_REQUEST for anything but digits;
  * BODY_LENGTH_UNKNOWN if absent or empty. */

@@ -62,7 +62,9 @@ static void examine_exposure(struct patient *p, const char *check,
                    path);
     else if (!is_below)
         report_add(p->report, check, VERDICT_FINE,
-                   "%s is outside of the document root.", path);
+                   "%s is outside of the document root; an alias of the web "
+                   "server could still show it.",
+                   path);
     else if (worst == REACH_BARRED)
         report_add(p->report, check, VERDICT_FINE,
                    "%s is below the document root, and the web server refuses "
@@ -101,7 +103,17 @@ void examine_secrets(struct patient *p)
                          ask_for_ini);
 }
 
-/* The fields must be those that keep scripts in files of strangers quiet. */
+/* Those that keep scripts in files of strangers quiet. What a web server says
+ * of the witness it says of every file that it does not know to be harmless. */
+static bool has_safe_fields(const char *answer)
+{
+    const char *policy = strcasestr(answer, "\nContent-Security-Policy:");
+
+    return strcasestr(answer, "\nX-Content-Type-Options: nosniff") &&
+           strcasestr(answer, "\nContent-Disposition: attachment") && policy &&
+           memmem(policy, strcspn(policy + 1, "\r\n"), "sandbox", 7);
+}
+
 void examine_uploads(struct patient *p)
 {
     struct client_call get = {.method = "GET",
@@ -124,7 +136,7 @@ void examine_uploads(struct patient *p)
         report_remedy(p->report,
                       "Serve %s there, or correct [uploads] url and directory.",
                       place_uploads(p->store));
-    } else if (!strcasestr(p->answer, "\nX-Content-Type-Options: nosniff")) {
+    } else if (!has_safe_fields(p->answer)) {
         report_add(p->report, "static files", VERDICT_WRONG,
                    "The web server serves %s/ without the header fields for "
                    "files of strangers: a page among them could act as this "

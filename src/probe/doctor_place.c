@@ -25,11 +25,37 @@ enum {
 /* 2026-01-01: no clock shows less. */
 #define EARLIEST_MS (INT64_C(1767225600) * 1000)
 
+/* Whether others can do nothing with the ini file that they must not. */
+static bool has_safe_rights(const struct config *c, const char *path,
+                            struct report *r)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return true;
+    if (st.st_mode & S_IWOTH) {
+        report_add(r, "configuration", VERDICT_WRONG,
+                   "Everybody on this machine may change %s.", path);
+        report_remedy(r, "chmod o-w '%s'", path);
+        return false;
+    }
+    if (*config_text(c, OPT_PROBE_TOKEN) == '\0' || !(st.st_mode & S_IROTH))
+        return true;
+    report_add(r, "configuration", VERDICT_WRONG,
+               "Everybody on this machine may read the probe_token in %s.",
+               path);
+    if (st.st_uid == geteuid())
+        report_remedy(r, "chmod 600 '%s'", path);
+    else
+        report_remedy(r, "chgrp %u '%s' && chmod 640 '%s'", (unsigned)getegid(),
+                      path, path);
+    return false;
+}
+
 static void examine_config(const struct config *c, struct report *r)
 {
     const char *file = config_file(c);
     const char *dir = config_directory(c);
-    struct stat st;
     unsigned set = 0;
     char *path;
 
@@ -42,14 +68,9 @@ static void examine_config(const struct config *c, struct report *r)
         return;
     }
     path = arena_printf(r->arena, "%s/%s", dir, file);
-    if (path && stat(path, &st) == 0 && st.st_mode & S_IWOTH) {
-        report_add(r, "configuration", VERDICT_WRONG,
-                   "Everybody on this machine may change %s.", path);
-        report_remedy(r, "chmod o-w '%s'", path);
-        return;
-    }
-    report_add(r, "configuration", VERDICT_FINE,
-               "%s/%s is in force and sets %u options.", dir, file, set);
+    if (path && has_safe_rights(c, path, r))
+        report_add(r, "configuration", VERDICT_FINE,
+                   "%s is in force and sets %u options.", path, set);
 }
 
 static void examine_data(const struct store *s, const struct survey *v,

@@ -6,14 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "probe/patient.h"
 
 enum {
-    LARGE_MS = 30000,   /* for a large request */
+    LARGE_MS = 10000,   /* for a large request */
     PAUSE_MS = 800,     /* in the middle of a body */
     STREAMED_MS = 400,  /* that slipway must have waited for the rest then */
     PAUSED_BODY = 1000, /* bytes of such a body */
-    BISECT_STEPS = 9,   /* from 1M to within 2K */
+    NARROW = 2048,      /* how exactly a limit is wanted */
+    NARROW_MS = 15000,  /* how long to look for it */
     REFUSED_MAX = 200   /* bytes of a list of what was refused */
 };
 
@@ -59,9 +61,11 @@ void examine_streaming(struct patient *p)
     json_decref(j);
 }
 
+enum taken { TAKEN, REFUSED, TOO_SLOW };
+
 /* Whether as many bytes get through, as octets or as a file in a form, for
  * which firewalls have different limits. */
-static bool takes(struct patient *p, bool is_form, uint64_t bytes)
+static enum taken take(struct patient *p, bool is_form, uint64_t bytes)
 {
     struct client_call post = {
         .method = "POST",
@@ -70,33 +74,33 @@ static bool takes(struct patient *p, bool is_form, uint64_t bytes)
         .is_form = is_form,
         .length = bytes,
         .limit_ms = LARGE_MS};
+    int64_t until = clock_monotonic_ms() + LARGE_MS;
     json_t *j = patient_echo(p, &post);
     json_int_t received = json_integer_value(json_object_get(j, "received"));
 
     json_decref(j);
-    return received >= 0 && (uint64_t)received >= bytes;
+    if (received > 0 && (uint64_t)received >= bytes)
+        return TAKEN;
+    return patient_status(p) == 0 && clock_monotonic_ms() >= until ? TOO_SLOW
+                                                                   : REFUSED;
 }
 
-void examine_size(struct patient *p)
+/* The limit is between two sizes: narrow it down. */
+static uint64_t narrow(struct patient *p, bool is_form, uint64_t most,
+                       uint64_t refused)
 {
-    static const uint64_t sizes[] = {UINT64_C(100) << 10, UINT64_C(1) << 20,
-                                     UINT64_C(8) << 20, UINT64_C(64) << 20};
-    enum { SIZES = sizeof sizes / sizeof sizes[0] };
-    bool is_form = !takes(p, false, 1);
-    uint64_t most = 0, refused = 0;
+    int64_t until = clock_monotonic_ms() + NARROW_MS;
 
-    for (int i = 0; i < SIZES && !refused; i++)
-        *(takes(p, is_form, sizes[i]) ? &most : &refused) = sizes[i];
-    if (!refused) {
-        report_add(p->report, "largest body", VERDICT_FINE,
-                   "Requests of 64 MiB arrive whole.");
-        return;
-    }
-    for (int i = 0; i < BISECT_STEPS; i++) {
+    while (refused - most > NARROW && clock_monotonic_ms() < until) {
         uint64_t middle = most + (refused - most) / 2;
 
-        *(takes(p, is_form, middle) ? &most : &refused) = middle;
+        *(take(p, is_form, middle) == TAKEN ? &most : &refused) = middle;
     }
+    return most;
+}
+
+static void examine_limit(struct patient *p, uint64_t most)
+{
     report_add(p->report, "largest body", VERDICT_WRONG,
                "Requests of more than %" PRIu64 " KiB do not get through.",
                most >> 10);
@@ -108,6 +112,29 @@ void examine_size(struct patient *p)
               "LimitRequestBody, SecRequestBodyLimit, server.max-request-size)"
               " or send large files in smaller pieces, as resumable clients "
               "can.");
+}
+
+void examine_size(struct patient *p)
+{
+    static const uint64_t sizes[] = {UINT64_C(100) << 10, UINT64_C(1) << 20,
+                                     UINT64_C(8) << 20, UINT64_C(64) << 20};
+    enum { SIZES = sizeof sizes / sizeof sizes[0] };
+    bool is_form = take(p, false, 1) != TAKEN;
+    enum taken taken = TAKEN;
+    uint64_t most = 0;
+
+    for (int i = 0; i < SIZES && taken == TAKEN; i++) {
+        taken = take(p, is_form, sizes[i]);
+        if (taken == TAKEN)
+            most = sizes[i];
+        else if (taken == REFUSED)
+            examine_limit(p, narrow(p, is_form, most, sizes[i]));
+    }
+    if (taken != REFUSED)
+        report_add(p->report, "largest body",
+                   most ? VERDICT_FINE : VERDICT_UNKNOWN,
+                   "Requests of %" PRIu64 " KiB arrive whole%s.", most >> 10,
+                   taken == TAKEN ? "" : "; larger ones take too long to try");
 }
 
 static void list_append(char list[REFUSED_MAX], const char *word)

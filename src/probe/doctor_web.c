@@ -5,34 +5,49 @@
 #include "probe/patient.h"
 #include "probe/selfcall.h"
 
-enum { URL_MAX_BYTES = 8192, HTTP_PORT = 80 /* of a TLS site's plain side */ };
+enum { URL_MAX_BYTES = 8192 };
 
-static bool reaches_itself(struct patient *p)
+/* Another web server is in front of the one that runs slipway. Its limits
+ * cannot be seen from behind it. */
+static bool has_proxy(const struct request *req)
 {
-    struct client_call get = {.method = "GET", .limit_ms = PATIENT_CALL_MS};
+    static const char *const fields[] = {"Via", "Forwarded", "X-Forwarded-For",
+                                         "X-Forwarded-Proto", "X-Real-IP"};
 
-    if (patient_echoes(p, &get, "method", "GET"))
-        return true;
-    if (!selfcall_is_tls(p->req))
-        return false;
-    p->port = HTTP_PORT;
-    return patient_echoes(p, &get, "method", "GET");
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (request_header(req, fields[i]))
+            return true;
+    return false;
 }
 
-static void examine_itself(struct patient *p)
+/* Whether slipway can ask as a client does. */
+static bool can_ask(struct patient *p)
 {
+    struct client_call get = {.method = "GET", .limit_ms = PATIENT_CALL_MS};
     char refusal[PATIENT_REFUSAL_MAX];
 
-    patient_refusal(p, refusal);
-    if (selfcall_is_tls(p->req))
+    if (selfcall_is_tls(p->req)) {
         report_add(p->report, "web server", VERDICT_UNKNOWN,
                    "This site speaks TLS, which slipway does not, so it cannot "
                    "ask itself.");
-    else
+    } else if (has_proxy(p->req)) {
+        report_add(p->report, "web server", VERDICT_UNKNOWN,
+                   "A proxy is in front of the web server, and slipway can "
+                   "only ask behind it.");
+    } else if (!patient_echoes(p, &get, "method", "GET")) {
+        patient_refusal(p, refusal);
         report_add(p->report, "web server", VERDICT_UNKNOWN,
                    "slipway has asked its own web server, at the address that "
                    "this request came in by, and %s.",
                    refusal);
+    } else {
+        report_add(p->report, "web server", VERDICT_FINE,
+                   "It passes on requests that slipway sends to itself.");
+        return true;
+    }
+    report_remedy(p->report, "Open this page in a browser with JavaScript, "
+                             "which then asks.");
+    return false;
 }
 
 static bool examine_all(struct patient *p)
@@ -43,12 +58,8 @@ static bool examine_all(struct patient *p)
         examine_authorization, examine_interim};
 
     examine_secrets(p);
-    if (!reaches_itself(p)) {
-        examine_itself(p);
+    if (!can_ask(p))
         return false;
-    }
-    report_add(p->report, "web server", VERDICT_FINE,
-               "It passes on requests that slipway sends to itself.");
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         checks[i](p);
     return true;

@@ -29,7 +29,7 @@ bool patient_call(struct patient *p, struct client_call *c)
     c->path = buf_text(&p->path);
     c->fields = c->fields ? c->fields : "";
     return !buf_failed(&p->path) &&
-           selfcall(p->req, p->port, c, p->answer, sizeof p->answer);
+           selfcall(p->req, 0, c, p->answer, sizeof p->answer);
 }
 
 void patient_path(struct patient *p, const char *below, const char *name)

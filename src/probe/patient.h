@@ -26,7 +26,6 @@ struct patient {
     struct store *store;
     const struct config *config;
     struct report *report;
-    int port;                        /* as in selfcall() */
     struct witness witness;          /* lies in both directories meanwhile */
     struct buf path;                 /* of the request being made */
     char answer[PATIENT_ANSWER_MAX]; /* to the last one */

@@ -209,6 +209,9 @@ enum error_code files_post(struct app *app, struct request *req,
     const char *metadata;
     bool wanted = false;
 
+    if (request_is_cross_site(req)) /* no browser asks before a form */
+        return error_set(e, ERR_FORBIDDEN,
+                         "Pages of other sites cannot delete files.");
     if (intake_coding(req, e) != ERR_NONE ||
         form_read(app, req, &events, &wanted, &none, &metadata, e) != ERR_NONE)
         return e->code;

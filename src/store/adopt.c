@@ -3,6 +3,7 @@
  * server has received already is moved in, not copied; and a digest that
  * nobody has computed on the way is computed from the disk.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,32 +13,40 @@
 
 enum { PIECE = 256 * 1024 }; /* bytes read at once */
 
-/* In place of the empty file name in dir. Renaming over that file would make
- * ext4 write out the moved one first; no cleaned name begins with a dot. */
-static bool replace(int from, const char *path, int dir, const char *name)
+/* Into dir, in place of the empty file name. Renaming over that file would make
+ * ext4 write out the moved one first; no cleaned name begins with a dot.
+ * ERR_UNSUPPORTED: nothing has been done. */
+static enum error_code replace(int from, const char *path, int dir,
+                               const char *name, struct error *e)
 {
     static const char moved[] = ".moved";
 
-    return renameat(from, path, dir, moved) == 0 &&
-           unlinkat(dir, name, 0) == 0 && renameat(dir, moved, dir, name) == 0;
+    if (renameat(from, path, dir, moved) != 0)
+        return ERR_UNSUPPORTED;
+    if (unlinkat(dir, name, 0) != 0 || renameat(dir, moved, dir, name) != 0)
+        return error_errno(e, errno, "Moving a file in");
+    return ERR_NONE;
 }
 
 /* Put the file at path in the place of the current one, if it is ours alone
- * and on this filesystem. */
-static bool move_in(struct upload *u, int fd, int from, const char *path)
+ * and on this filesystem; else ERR_UNSUPPORTED. */
+static enum error_code move_in(struct upload *u, int fd, int from,
+                               const char *path, struct error *e)
 {
     const char *slash = strrchr(u->current->name, '/');
     const char *name = slash ? slash + 1 : u->current->name;
-    struct error ignored;
+    enum error_code code = ERR_UNSUPPORTED;
     struct stat st;
-    int dir = disk_open_dir(u->home_dir, u->current->id, &ignored);
-    bool moved = dir >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 1 &&
-                 st.st_uid == geteuid() && fchmod(fd, PUBLIC_FILE_MODE) == 0 &&
-                 replace(from, path, dir, name);
+    int dir = disk_open_dir(u->home_dir, u->current->id, e);
 
+    if (dir >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 1 &&
+        st.st_uid == geteuid() && fchmod(fd, PUBLIC_FILE_MODE) == 0)
+        code = replace(from, path, dir, name, e);
     if (dir >= 0)
         close(dir);
-    return moved;
+    if (code == ERR_UNSUPPORTED)
+        error_set(e, code, "The file cannot be moved.");
+    return code;
 }
 
 /* The digest of a file whose bytes did not pass by. */
@@ -78,8 +87,10 @@ enum error_code upload_adopt(struct upload *u, int from, const char *path,
     if (code == ERR_NONE && u->announced != UPLOAD_SIZE_UNKNOWN &&
         size != u->announced)
         code = error_set(e, ERR_TRUNCATED, "The request's file is not whole.");
-    if (code == ERR_NONE && (u->directory || !move_in(u, fd, from, path)))
+    if (code == ERR_NONE && u->directory)
         code = error_set(e, ERR_UNSUPPORTED, "The file cannot be moved.");
+    if (code == ERR_NONE)
+        code = move_in(u, fd, from, path, e);
     if (code != ERR_NONE) {
         close(fd);
         return code;

@@ -2,16 +2,19 @@
 // nginx-example.conf, as it stands there. They are moved, not copied; nothing
 // but what is below [server] body_files is ever taken.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 
-import { acceptJson, fast, fileRows, multipart, picture, sha256, unchanged } from '../lib/e2e.mjs';
+import {
+  acceptJson, cgi, fast, fileRows, iniOf, multipart, picture, sha256, unchanged,
+} from '../lib/e2e.mjs';
 import { opening, output, record, talk, type } from '../lib/fastcgi.mjs';
 import { json } from '../lib/http.mjs';
-import { apiBase, filesBelow, root, Server } from '../lib/server.mjs';
+import { apiBase, binary, filesBelow, root, Server } from '../lib/server.mjs';
 import { servers } from '../lib/servers.mjs';
 
 const bodies = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-bodies-'));
@@ -131,3 +134,27 @@ test('a file of another size than the body is refused', async () => {
   fs.rmSync(path.join(bodies, 'short'));
   await unchanged(server, before);
 });
+
+// The first step that fails has done nothing: the bytes are copied. After that
+// the upload fails as a whole.
+for (const [step, status] of [['first', 201], ['middle', 500], ['last', 507]]) {
+  test(`moving fails at its ${step} step`, async (t) => {
+    const state = new Server({ config: { ...fast, 'server.body_files': 'bodies' } });
+    t.after(() => state.stop());
+    const file = path.join(state.dir, 'bodies', '0000000001');
+    fs.mkdirSync(path.dirname(file));
+    fs.writeFileSync(file, 'the body');
+    const [library, bin] = ['fail_move.so', 'slipway'].map((name) => path.join(state.dir, name));
+    execFileSync('cc', ['-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, path.join(root, 'tests/lib/fail_move.c')]);
+    fs.writeFileSync(bin, `#!/bin/sh\nLD_PRELOAD=${library} FAIL_MOVE=${step} exec ${path.resolve(binary)} "$@"\n`, { mode: 0o755 });
+    const answer = await cgi(iniOf(state), {
+      bin, method: 'PUT', path: '/upload/x.txt', headers: [acceptJson], length: 8, env: { SLIPWAY_BODY_FILE: file },
+    });
+    assert.equal(answer.status, status, answer.body?.toString());
+    const stored = filesBelow(state.uploads);
+    assert.equal(stored.length, status === 201 ? 1 : 0, stored.join());
+    assert.equal((await fileRows(state)).length, stored.length);
+    for (const name of stored) assert.equal(fs.readFileSync(path.join(state.uploads, name), 'utf8'), 'the body');
+    assert.deepEqual(fs.readdirSync(state.incoming), []);
+  });
+}

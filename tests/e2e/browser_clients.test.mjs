@@ -1,4 +1,4 @@
-// Uppy, FilePond and Dropzone in Chromium, with slipway behind lighttpd and,
+// Uppy, FilePond and Dropzone in Chromium, with slipway behind a server and,
 // where a connection has to break, a proxy of the test between them. The pages
 // do what the documentation of each widget shows; all bytes are compared.
 import assert from 'node:assert/strict';
@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
@@ -15,14 +15,15 @@ import {
   offsetOf, onlyFile, tusHead, within,
 } from '../lib/clients.mjs';
 import { acceptJson, everything, multipart, random, seedOf, sha256 } from '../lib/e2e.mjs';
+import { testsOf } from '../lib/every_server.mjs';
 import { json } from '../lib/http.mjs';
 import { Server, root } from '../lib/server.mjs';
 import { sleep, waitFor } from '../lib/wait.mjs';
 
+const test = testsOf(import.meta.url);
 let browser;
 let server;
 let scratch;
-let meddler;
 
 // Stands between browser and server and breaks the requests that plan(request)
 // names: 'refuse' before a byte of them went on, 'lose' the answer only, or
@@ -108,6 +109,7 @@ const pages = {
 
 before(async () => {
   scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-widgets-'));
+  fs.chmodSync(scratch, 0o755);
   const directory = path.join(scratch, 'pages');
   fs.mkdirSync(directory);
   for (const [name, text] of Object.entries(pages)) {
@@ -115,10 +117,8 @@ before(async () => {
   }
   server = await Server.start({
     config: { ...everything, 'upload.protocols': 'tus ietf filepond dropzone' },
-    extra: `alias.url += ( "/modules/" => "${path.join(root, 'tests/node_modules')}/",
-      "/pages/" => "${directory}/" )`,
+    aliases: { '/modules/': path.join(root, 'tests/node_modules/'), '/pages/': `${directory}/` },
   });
-  meddler = await Meddler.start(server.port);
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -128,7 +128,6 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  meddler?.stop();
   await server?.stop();
   fs.rmSync(scratch, { recursive: true, force: true });
 });
@@ -147,6 +146,16 @@ async function withPage(name, act, { port = server.port } = {}) {
     assert.deepEqual(thrown, []);
   } finally {
     await context.close();
+  }
+}
+
+// The same, with a meddler between browser and server, which act gets too.
+async function withMeddler(name, act) {
+  const meddler = await Meddler.start(server.port);
+  try {
+    await withPage(name, (opened) => act(opened, meddler), meddler);
+  } finally {
+    meddler.stop();
   }
 }
 
@@ -174,7 +183,7 @@ function sent(opened, method, start = '/slipway/') {
 const onDisk = (name, data) => contentFile(scratch, name, data);
 const text = (name, data, metadata) => ({ name, data, type: 'text/plain', metadata });
 
-describe('Uppy', () => {
+describe('Uppy', { concurrency: 3 }, () => {
   const input = '.uppy-Dashboard-input';
   const press = (opened, label) =>
     opened.locator('.uppy-StatusBar').getByRole('button', { name: label, exact: true }).click();
@@ -314,7 +323,7 @@ describe('Uppy', () => {
   }));
 
   test('connections cut, requests refused and answers lost', () =>
-    withPage('uppy', async (opened) => {
+    withMeddler('uppy', async (opened, meddler) => {
       const file = text('uppy cut.txt', content(4 * MIB, 'cut'), { caption: 'süß' });
       meddler.breaking((request) => ['PATCH', 'HEAD'].includes(request.method),
         [100_000, 'refuse', null, MIB, 'lose', null, 1, null, 'lose', null, 'refuse']);
@@ -325,7 +334,7 @@ describe('Uppy', () => {
       assert.ok(meddler.deeds.length >= 4, meddler.deeds.join());
       await checkUploaded(server, url, file);
       assert.equal((await named(server, file.name)).length, 1);
-    }, { port: meddler.port }));
+    }));
 
   test('cancelled, all at once and one by one', () => withPage('uppy', async (opened) => {
     await throttle(opened, MIB);
@@ -353,7 +362,7 @@ describe('Uppy', () => {
   }));
 });
 
-describe('FilePond', () => {
+describe('FilePond', { concurrency: 3 }, () => {
   async function pond(opened, options = {}, files = []) {
     await opened.evaluate(([given, sources]) => {
       window.processed = [];
@@ -416,7 +425,7 @@ describe('FilePond', () => {
     }));
 
   test('chunks whose request or answer is lost are sent again', () =>
-    withPage('filepond', async (opened) => {
+    withMeddler('filepond', async (opened, meddler) => {
       const file = text('pond lost.txt', content(5 * 64 * KIB + 9, 'pond lost'));
       meddler.breaking((request) => request.method === 'PATCH',
         [null, 'lose', null, 'refuse', null, 30_000, null, 'lose', null, 'lose', 'lose']);
@@ -425,7 +434,7 @@ describe('FilePond', () => {
       await processed(opened, 1);
       assert.ok(meddler.deeds.length >= 5, meddler.deeds.join());
       await check(file);
-    }, { port: meddler.port }));
+    }));
 
   test('aborted in the middle of a chunk and taken up again', () =>
     withPage('filepond', async (opened) => {
@@ -506,7 +515,7 @@ describe('FilePond', () => {
   });
 });
 
-describe('Dropzone', () => {
+describe('Dropzone', { concurrency: 3 }, () => {
   async function dropzone(opened, options = {}) {
     await opened.evaluate((given) => {
       const tell = { done: [], failed: [], answers: [] };
@@ -588,7 +597,7 @@ describe('Dropzone', () => {
 
   for (const parallelChunkUploads of [false, 4]) {
     test(`chunks that are cut or whose answer is lost, parallel: ${parallelChunkUploads}`, () =>
-      withPage('dropzone', async (opened) => {
+      withMeddler('dropzone', async (opened, meddler) => {
         const file = text(`zone lost ${parallelChunkUploads}.txt`,
           content(8 * 64 * KIB + 3, `lost ${parallelChunkUploads}`));
         meddler.breaking((request) => request.method === 'POST',
@@ -602,7 +611,7 @@ describe('Dropzone', () => {
         const all = await told(opened, 1);
         assert.ok(meddler.deeds.length >= 7, meddler.deeds.join());
         await check(file, all);
-      }, { port: meddler.port }));
+      }));
   }
 
   test('every chunk twice at the same time, in any order', async () => {

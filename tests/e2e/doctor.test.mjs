@@ -29,11 +29,19 @@ test.after(() => fs.rmSync(scratch, { recursive: true, force: true }));
 
 // --- What is asked, and what is wanted ---------------------------------------
 
+// Nobody but the user who runs slipway may read the token.
+function keepSecret(ini, dir) {
+  const { uid, gid } = fs.statSync(dir);
+  if (isRoot) fs.chownSync(ini, uid, gid);
+  fs.chmodSync(ini, 0o600);
+}
+
 async function serverFor(t, { server, config, ...more }) {
   const running = await Server.start({
     server, config: { ...servers[server].config, 'access.probe_token': token, ...config }, ...more,
   });
   t.after(() => running.stop());
+  keepSecret(iniOf(running), running.data);
   return running;
 }
 
@@ -175,7 +183,7 @@ test('rights that are too wide, and the commands that mend them', async (t) => {
   const server = await serverFor(t, { server: 'lighttpd' });
   fs.chmodSync(server.data, 0o755);
   fs.chmodSync(server.uploads, 0o777);
-  fs.chmodSync(iniOf(server), 0o666);
+  fs.chmodSync(iniOf(server), 0o662);
   const found = await diagnosis(server, {
     configuration: [/Everybody on this machine may change .*slipway\.ini/, /^chmod o-w '.*slipway\.ini'$/],
     'data directory': [/Others on this machine may look into .*\(mode 0755\)/, /^chmod 700 '.*\/data'$/],
@@ -297,6 +305,11 @@ const faults = {
       downloads: [/does not arrive .* the answer is 200, but the file is not in it/, lightyOffload],
       'static files': unsafe,
     },
+  },
+  'lighttpd, with only one of the header fields': {
+    server: 'lighttpd',
+    extra: '$HTTP["url"] =~ "^/_upload/." { setenv.set-response-header = ( "X-Content-Type-Options" => "nosniff" ) }',
+    wrong: { 'static files': unsafe },
   },
   'lighttpd, interim answers': { server: 'lighttpd', config: { 'upload.interim': 'on' }, wrong: {} },
   'nginx, bodies gathered and small': {
@@ -447,6 +460,26 @@ test('what is below the document root', atOnce, async (t) => {
   })));
 });
 
+test('what a proxy in front lets through is not known', async (t) => {
+  const server = await serverFor(t, { server: 'lighttpd' });
+  for (const field of ['Via', 'Forwarded', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Real-IP']) {
+    const path = `${apiBase}/status?probe=${token}`;
+    const headers = [[field, 'x'], acceptJson];
+    finds(json(await server.request({ path, headers })),
+      { 'web server': [/A proxy is in front/, /in a browser/, 'unknown'] }, server);
+    const page = await server.request({ path, headers: [[field, 'x'], ['Accept', 'text/html']] });
+    assert.match(page.body.toString(), /<script type="module"/);
+  }
+});
+
+test('a token that others can read', async (t) => {
+  const server = await serverFor(t, { server: 'lighttpd' });
+  fs.chmodSync(iniOf(server), 0o644);
+  await diagnosis(server, { configuration: [/may read the probe_token in .*slipway\.ini\.$/, /^chmod 600 '/] });
+  fs.chmodSync(iniOf(server), 0o640);
+  await diagnosis(server);
+});
+
 // --- Shared hosting ----------------------------------------------------------
 
 const hostIni = `[access]\nprobe_token = ${token}\n`;
@@ -454,6 +487,7 @@ const hostIni = `[access]\nprobe_token = ${token}\n`;
 async function hostFor(t, options) {
   const host = await SharedHost.start({ ini: hostIni, ...options });
   t.after(() => host.stop());
+  keepSecret(path.join(host.site, 'slipway.ini'), host.site);
   return host;
 }
 
@@ -612,23 +646,29 @@ test('the command says the same as the page', async (t) => {
   fs.writeFileSync(another, iniText({ 'access.probe_token': `${token}-2` }));
   const refusal = await doctor(another, '--url', urlOf(server));
   assert.equal(refusal.code, 1);
-  assert.match(refusal.stdout, /probe_token/);
+  assert.match(refusal.stderr, /probe_token/);
 });
 
 test('the command with another web server at the URL', async (t) => {
   const ini = path.join(scratch, 'alone.ini');
   fs.writeFileSync(ini, iniText({ 'access.probe_token': token }));
-  for (const [head, body, code] of [[404, 'fine     all\n', 1], [200, 'fine     all\n', 0],
-    [200, 'fine     all\nwrong    one\n', 1], [200, 'wrong    one\n', 1], [302, '', 1]]) {
+  const ask = async (status, body, type) => {
     const stranger = http.createServer((req, res) => {
-      res.writeHead(head);
+      res.writeHead(status, { 'Content-Type': type });
       res.end(body);
     });
     await new Promise((resolve) => { stranger.listen(0, '127.0.0.1', resolve); });
     t.after(() => stranger.close());
-    const { port } = stranger.address();
-    assert.equal((await doctor(ini, '--url', `http://localhost:${port}/slipway`)).code, code, `${head} ${body}`);
+    return doctor(ini, '--url', `http://localhost:${stranger.address().port}/slipway`);
+  };
+  for (const [head, body, code] of [[404, 'fine     all\n', 1], [200, 'fine     all\n', 0],
+    [200, 'fine     all\nwrong    one\n', 1], [200, 'wrong    one\n', 1], [302, '', 1]]) {
+    const answer = await ask(head, body, 'text/plain');
+    assert.equal(answer.code, code, `${head} ${body}`);
   }
+  const redirected = await ask(301, '<html><h1>Moved</h1></html>', 'text/html');
+  assert.match(redirected.stderr, /the answer \(301\) is not slipway's.*curl 'http/s);
+  assert.equal(redirected.stdout, '');
   const silent = await doctor(ini, '--url', `http://127.0.0.1:${await freePort()}/slipway`);
   assert.equal(silent.code, 1);
   assert.match(silent.stderr, /no answer/);
@@ -677,6 +717,18 @@ test('root leaves nothing of its own in the directories of another user', asRoot
   }
 });
 
+test('a command makes no directories', () => {
+  const dir = path.join(scratch, 'nobody');
+  fs.mkdirSync(dir, { mode: 0o777 });
+  fs.chmodSync(dir, 0o777);
+  fs.copyFileSync(binary, path.join(dir, 'slipway'));
+  const nobody = isRoot ? { uid: 65534, gid: 65534 } : {};
+  for (const verb of ['doctor', 'gc']) {
+    assert.throws(() => execFileSync(path.join(dir, 'slipway'), [verb], { ...nobody, env: {}, stdio: 'ignore' }));
+    assert.deepEqual(fs.readdirSync(dir), ['slipway'], verb);
+  }
+});
+
 test('root makes no directories', asRoot, async (t) => {
   const state = new Server({ server: 'apache-cgi' });
   t.after(() => state.stop());
@@ -685,7 +737,7 @@ test('root makes no directories', asRoot, async (t) => {
   for (const verb of ['doctor', 'gc']) {
     const { code, stdout, stderr } = await command(verb, '--config', iniOf(state));
     assert.equal(code, 1, `${verb}: ${stdout}${stderr}`);
-    assert.match(stdout + stderr, /data is not there yet.*run this as that user/);
+    assert.match(stdout + stderr, /data cannot be found: No such file.*as the web server's user/);
     assert.deepEqual(owners(state.dir), before, verb);
   }
 });

@@ -2,13 +2,14 @@
 // answer comes all the same, says nothing that is not so yet, and the file is
 // there in the end, whoever asks.
 import assert from 'node:assert/strict';
-import test from 'node:test';
 
 import { acceptJson, fast, sha256 } from '../lib/e2e.mjs';
+import { testsOf } from '../lib/every_server.mjs';
 import { json } from '../lib/http.mjs';
 import { apiBase, Server } from '../lib/server.mjs';
 import { waitFor } from '../lib/wait.mjs';
 
+const test = testsOf(import.meta.url);
 const size = 640 << 20; // twice of it takes longer than half a second to copy and digest
 const tus = ['Tus-Resumable', '1.0.0'];
 

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import test from 'node:test';
 
 import { acceptJson, fast, multipart, picture, Sender, sha256, unchanged } from '../lib/e2e.mjs';
+import { gathers, testsOf } from '../lib/every_server.mjs';
 import { concerns, exceptions, ofFeature } from '../lib/exceptions.mjs';
 import { features } from '../lib/features.mjs';
 import { json } from '../lib/http.mjs';
@@ -16,6 +16,8 @@ import { apiBase, filesBelow, root, Server } from '../lib/server.mjs';
 import { localRedirect, servers, standard } from '../lib/servers.mjs';
 import { inserted } from '../lib/table.mjs';
 import { waitFor } from '../lib/wait.mjs';
+
+const test = testsOf(import.meta.url);
 
 // As the owner of a site is told to set it up.
 const usual = { ...fast, ...servers[standard].config };
@@ -44,9 +46,12 @@ test('README.md has the table of these features', () => {
   assert.equal(inserted(readme), readme, 'run scripts/server-table.mjs');
 });
 
-test('every exception is about a server and a feature that there are', () => {
+test('every exception is about a server, and a feature or file that there are', () => {
   for (const exception of exceptions) {
     assert.ok(Object.keys(servers).some((name) => concerns(exception, name)), exception.why);
+    for (const file of Object.keys(exception.tests ?? {})) {
+      assert.ok(fs.existsSync(path.join(root, 'tests/e2e', file)), file);
+    }
     if (!exception.feature) continue;
     assert.ok(features.some(({ name }) => name === exception.feature), exception.feature);
   }
@@ -59,8 +64,7 @@ test('of clients that leave in the middle nothing stays', async () => {
     sender.send(Buffer.alloc(sent));
     return sender;
   }));
-  await waitFor('some to be received', () => fs.readdirSync(server.incoming).length > 0)
-    .catch(() => {}); // not where bodies are gathered
+  await waitFor('some to be received', () => gathers || fs.readdirSync(server.incoming).length > 0);
   senders.forEach((sender) => sender.close());
   await unchanged(server, before, 4000);
 });

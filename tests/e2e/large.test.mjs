@@ -1,19 +1,25 @@
-// Files of more than 2 and more than 4 GiB, up and down, in bounded memory.
+// Files of more than 2 and more than 4 GiB (a tenth of that with most servers),
+// up and down, in bounded memory.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import test from 'node:test';
 import { promisify } from 'node:util';
 
 import { acceptJson, checkStore, fast, picture } from '../lib/e2e.mjs';
+import { rounds, testsOf } from '../lib/every_server.mjs';
 import { head, json } from '../lib/http.mjs';
-import { apiBase, Server } from '../lib/server.mjs';
-import { waitFor } from '../lib/wait.mjs';
+import { family } from '../lib/processes.mjs';
+import { apiBase, filesBelow, Server } from '../lib/server.mjs';
+import { servers, standard } from '../lib/servers.mjs';
+import { sleep, waitFor } from '../lib/wait.mjs';
 
+const test = testsOf(import.meta.url);
 const GIB = 2 ** 30;
+const OVER_2_GIB = rounds(2 * GIB + 104321);
+const OVER_4_GIB = rounds(4.5 * GIB + 7);
 const MEMORY = 16 * 1024; // KiB that slipway may have had resident at most
 const run = promisify(execFile);
 
@@ -56,13 +62,26 @@ function piece(file, offset, length) {
 const kib = (pid, name) => Number(
   new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 
-// The most memory that slipway had resident during body, in KiB.
+// The most memory that a process of slipway had resident during body, in KiB.
 async function peak(server, body) {
-  const [pid] = server.workers();
-  fs.writeFileSync(`/proc/${pid}/clear_refs`, '5');
-  await body();
-  assert.deepEqual(server.workers(), [pid], 'it is the same process');
-  return kib(pid, 'VmHWM');
+  let most = 0;
+  let over = false;
+  const look = async () => {
+    for (const pid of server.workers()) {
+      try {
+        most = Math.max(most, kib(pid, 'VmHWM'));
+      } catch (error) {
+        if (!['ENOENT', 'ESRCH'].includes(error.code)) throw error;
+      }
+    }
+    await sleep(50);
+    return over || look();
+  };
+  for (const pid of server.workers()) fs.writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  const looking = look();
+  await body().finally(() => { over = true; });
+  await looking;
+  return most;
 }
 
 async function curl(...argv) {
@@ -108,13 +127,15 @@ async function ranges(server, stored, file, size, offloaded) {
 }
 
 async function several(server, stored, file, size) {
+  const middle = Math.min(2 ** 31, size - 1000);
+  // Apache does not look at ranges with blanks between them.
   const answer = await server.request({
-    path: stored.download, headers: [['Range', `bytes=0-9, ${2 ** 31}-${2 ** 31 + 9}, -10`]],
+    path: stored.download, headers: [['Range', `bytes=0-9,${middle}-${middle + 9},-10`]],
   });
   assert.equal(answer.status, 206);
   assert.match(answer.headers.get('content-type'), /^multipart\/byteranges; *boundary=/);
   const text = answer.body.toString('latin1');
-  for (const offset of [0, 2 ** 31, size - 10]) {
+  for (const offset of [0, middle, size - 10]) {
     assert.ok(text.toLowerCase().includes(`content-range: bytes ${offset}-${offset + 9}/${size}`), `${offset}`);
     assert.ok(text.includes(piece(file, offset, 10).toString('latin1')));
   }
@@ -139,41 +160,50 @@ async function whole(t, server, stored, size) {
   assert.ok(memory <= MEMORY, `slipway had ${memory} KiB resident`);
 }
 
-const spooled = (server) => fs.readdirSync(path.join(server.dir, 'spool'))
+const spooled = (server) => filesBelow(path.join(server.dir, 'spool'))
   .reduce((sum, name) => sum + fs.statSync(path.join(server.dir, 'spool', name)).blocks * 512, 0);
+
+// KiB that the front server has resident, in its largest process.
+function frontMemory(server) {
+  const workers = server.workers();
+  return Math.max(...family(server.process.pid).filter((pid) => !workers.includes(pid))
+    .map((pid) => kib(pid, 'VmRSS')));
+}
+
+// The process of slipway that has this file open.
+const reader = (server, { id }) => server.workers().find((pid) => {
+  try {
+    return fs.readdirSync(`/proc/${pid}/fd`)
+      .some((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`).includes(id));
+  } catch {
+    return false;
+  }
+});
 
 // A client that does not read: nobody gathers the file for it.
 async function unread(t, server, stored) {
-  const [pid] = server.workers();
   const socket = net.connect(server.port, '127.0.0.1').pause();
   socket.on('error', () => {});
   socket.write(head({ path: stored.download }));
-  const opened = () => fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
-    try {
-      return fs.readlinkSync(`/proc/${pid}/fd/${fd}`).includes(stored.id);
-    } catch {
-      return false;
-    }
-  });
-  await waitFor('the download to begin', opened);
+  const pid = await waitFor('the download to begin', () => reader(server, stored));
   const io = () => fs.readFileSync(`/proc/${pid}/io`, 'utf8').match(/^rchar: (\d+)/m)[1];
   let last = -1;
   await waitFor('it to stall', () => { const now = io(); const same = now === last; last = now; return same; },
     { every: 300, timeout: 10000 });
-  t.diagnostic(`unread: ${kib(server.process.pid, 'VmRSS')} KiB in lighttpd, ${spooled(server)} bytes spooled`);
-  assert.ok(spooled(server) < 32 << 20, 'lighttpd gathers the file on its disk');
-  assert.ok(kib(server.process.pid, 'VmRSS') < 64 * 1024, 'lighttpd gathers the file in its memory');
+  t.diagnostic(`unread: ${frontMemory(server)} KiB in ${standard}, ${spooled(server)} bytes spooled`);
+  assert.ok(spooled(server) < 32 << 20, 'the server gathers the file on its disk');
+  assert.ok(frontMemory(server) < 64 * 1024, 'the server gathers the file in its memory');
   socket.destroy();
-  await waitFor('the file to be closed', () => !opened());
+  await waitFor('the file to be closed', () => !reader(server, stored));
 }
 
-for (const [offload, digest] of [['none', 'sha256'], ['xsendfile', 'none']]) {
+for (const [config, digest] of [[{ 'download.offload': 'none' }, 'sha256'], [servers[standard].config, 'none']]) {
+  const offload = config['download.offload'];
+
   test(`2 GiB, offload = ${offload}, digest = ${digest}`, async (t) => {
-    const server = await Server.start({
-      config: { ...fast, 'download.offload': offload, 'upload.digest': digest },
-    });
+    const server = await Server.start({ config: { ...fast, ...config, 'upload.digest': digest } });
     t.after(() => server.stop());
-    const size = 2 * GIB + 4321 + 100000;
+    const size = OVER_2_GIB;
     const file = sparse('2g', size);
     const before = await picture(server);
     const stored = await upload(t, server, file, size);
@@ -197,7 +227,7 @@ for (const [offload, digest] of [['none', 'sha256'], ['xsendfile', 'none']]) {
 test('4.5 GiB', async (t) => {
   const server = await Server.start({ config: { ...fast, 'upload.digest': 'none' } });
   t.after(() => server.stop());
-  const size = 4.5 * GIB + 7;
+  const size = OVER_4_GIB;
   const file = sparse('4g', size);
   const stored = await upload(t, server, file, size);
   await headOf(server, stored, size);

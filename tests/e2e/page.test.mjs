@@ -5,16 +5,16 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
-import { unlessExcepted } from '../lib/exceptions.mjs';
+import { testsOf } from '../lib/every_server.mjs';
 import { json, request } from '../lib/http.mjs';
 import { Server, filesBelow } from '../lib/server.mjs';
-import { standard } from '../lib/servers.mjs';
 import { waitFor } from '../lib/wait.mjs';
 
+const test = testsOf(import.meta.url);
 const MIB = 1024 * 1024;
 const everything = { 'access.anonymous': 'upload download list delete' };
 let browser;
@@ -195,9 +195,7 @@ test('a sent file is finishing, below 100 %, until the answer comes', () =>
     assert.equal(await bar.evaluate((e) => e.value), 1);
   }));
 
-const cancelled = 'a file is cancelled while it is being sent, and nothing of it stays';
-
-test(cancelled, unlessExcepted(standard, 'page.test.mjs', cancelled), () =>
+test('a file is cancelled while it is being sent, and nothing of it stays', () =>
   withPage(async (page) => {
     const ids = uploadIds(page);
     await slowDown(page, { uploadThroughput: 256 * 1024 });

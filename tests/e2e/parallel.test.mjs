@@ -5,16 +5,17 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import test from 'node:test';
 
 import {
   acceptJson, ageHomes, checkStore, command, fast, iniOf, isProblem, multipart, picture, random,
   seedOf, Sender, sha256, unchanged,
 } from '../lib/e2e.mjs';
+import { PATIENCE, gathers, hears, rounds, testsOf } from '../lib/every_server.mjs';
 import { head, json } from '../lib/http.mjs';
 import { apiBase, binary, Server } from '../lib/server.mjs';
 import { sleep, waitFor } from '../lib/wait.mjs';
 
+const test = testsOf(import.meta.url);
 const MIB = 1 << 20;
 const server = await Server.start({ config: { ...fast, 'upload.idle_timeout': '20s' } });
 test.after(() => server.stop());
@@ -83,7 +84,10 @@ test('200 slow clients do not hold up fast ones, and finish', async (t) => {
     })();
     return { sender, sending, data };
   });
-  await waitFor('all slow ones to be received', () => fs.readdirSync(server.incoming).length === 200);
+  // A home that is a moment old may be empty, and not yet held.
+  const held = () => fs.readdirSync(server.incoming)
+    .filter((name) => fs.readdirSync(path.join(server.incoming, name)).length > 0).length;
+  await waitFor('all slow ones to be received', () => gathers || held() === 200);
   ageHomes(server); // however old they look, they are held
   const gc = await command('gc', '--config', iniOf(server));
   assert.equal(gc.code, 0, gc.stderr);
@@ -97,8 +101,8 @@ test('200 slow clients do not hold up fast ones, and finish', async (t) => {
     assert.equal(json(answer).files[0].sha256, sha256(data));
   }
   t.diagnostic(`fast uploads took ${times.sort((a, b) => a - b).join(' ')} ms`);
-  assert.equal(fs.readdirSync(server.incoming).length, 200, 'the slow ones were at work all the time');
-  assert.ok(times.at(-1) < 1000, `a fast upload took ${times.at(-1)} ms`);
+  assert.equal(held(), gathers ? 0 : 200, 'the slow ones were at work all the time');
+  assert.ok(times.at(-1) < PATIENCE, `a fast upload took ${times.at(-1)} ms`);
   let cut = 0;
   for (const { sender, sending, data } of slow) {
     await sending;
@@ -125,7 +129,7 @@ test('of 20 clients that leave in the middle nothing stays after 2 s', async () 
     return sender;
   });
   await waitFor('all to be received',
-    () => fs.readdirSync(server.incoming).length === before.incoming.length + 20);
+    () => gathers || fs.readdirSync(server.incoming).length === before.incoming.length + 20);
   senders.forEach((sender) => sender.close());
   await unchanged(server, before, 2000);
 });
@@ -149,7 +153,7 @@ test('a client that says nothing is given up', async (t) => {
   const patient = new Sender(strict, { path: `${apiBase}/upload/patient`, length: 20 });
   const patience = patient.trickle(Buffer.from('slow but never silent'.slice(0, 20)), 5, 600);
   const started = Date.now();
-  for (const sender of senders) {
+  for (const sender of hears(false) ? senders : []) {
     const problem = isProblem(await sender.ended, 408, 'timeout');
     assert.equal(problem.limit, 'idle_timeout');
     assert.equal(problem.limit_value, 1);
@@ -161,6 +165,8 @@ test('a client that says nothing is given up', async (t) => {
   assert.equal(answer?.status, 201, 'a slow client is not a silent one');
   await strict.request({ method: 'DELETE', path: json(answer).files[0].delete });
   await unchanged(strict, before);
+  const took = Date.now() - started;
+  assert.ok(took < 4000, `all was over after ${took} ms`);
   for (const id of ['silent_put', 'silent_form']) {
     const state = json(await strict.request({ path: `${apiBase}/progress/${id}` }));
     assert.deepEqual([state.state, state.error], ['failed', 'timeout']);
@@ -187,7 +193,7 @@ test('of ten uploads with one id one is stored', async () => {
 test('a cancel that meets the end of an upload wins or loses, never both', async (t) => {
   const before = await picture(server);
   const results = { stored: 0, cancelled: 0 };
-  for (let i = 0; i < 80; i++) {
+  for (let i = 0; i < rounds(80); i++) {
     const id = `race_with_end_${i}`;
     const sender = new Sender(server, {
       path: `${apiBase}/upload/race`, headers: [['Upload-Id', id]], length: 2000,
@@ -249,6 +255,7 @@ test('a delete does not break a running download', async () => {
 test('with few descriptors some wait or are refused, and all recovers', async (t) => {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-few-'));
   t.after(() => fs.rmSync(dir, { recursive: true }));
+  fs.chmodSync(dir, 0o755);
   const bin = path.join(dir, 'slipway');
   fs.writeFileSync(bin, `#!/bin/sh\nulimit -n 60\nexec ${binary} "$@"\n`, { mode: 0o755 });
   const few = await Server.start({ config: { ...fast, 'upload.idle_timeout': '20s' }, bin });
@@ -258,7 +265,7 @@ test('with few descriptors some wait or are refused, and all recovers', async (t
     path: `${apiBase}/upload/few`, headers: [['Upload-Id', `few_descriptors_${i}`]], length: 2000,
   }));
   for (const sender of senders) sender.send(Buffer.alloc(1000));
-  await waitFor('many to be received', () => fs.readdirSync(few.incoming).length >= 10);
+  await waitFor('many to be received', () => fs.readdirSync(few.incoming).length >= 5);
   await sleep(500); // the rest meets the limit
   for (const sender of senders) sender.send(Buffer.alloc(1000));
   const statuses = {};
@@ -274,7 +281,7 @@ test('with few descriptors some wait or are refused, and all recovers', async (t
     sender.close();
   }
   t.diagnostic(JSON.stringify(statuses));
-  assert.ok(statuses[201] >= 10);
+  assert.ok(statuses[201] >= 5);
   assert.equal((await few.request({ path: `${apiBase}/status` })).status, 200);
   const left = fs.readdirSync(few.incoming);
   t.diagnostic(`${left.length} homes left for the sweeper`);
@@ -286,11 +293,12 @@ test('with few descriptors some wait or are refused, and all recovers', async (t
 
 test('slipway stayed up, and its threads and descriptors leave again', async (t) => {
   assert.deepEqual(server.crashes(), []);
-  const [worker] = server.workers();
-  const descriptors = fs.readdirSync(`/proc/${worker}/fd`).length;
-  assert.ok(descriptors < 40, `${descriptors} descriptors are open`);
-  const threads = () => fs.readdirSync(`/proc/${worker}/task`).length;
-  t.diagnostic(`${threads()} threads after the load`);
-  await waitFor('idle threads to leave', () => threads() <= 12, { timeout: 30000, every: 200 });
+  for (const worker of server.workers()) {
+    const descriptors = fs.readdirSync(`/proc/${worker}/fd`).length;
+    assert.ok(descriptors < 40, `${descriptors} descriptors are open`);
+    const threads = () => fs.readdirSync(`/proc/${worker}/task`).length;
+    t.diagnostic(`${threads()} threads after the load`);
+    await waitFor('idle threads to leave', () => threads() <= 12, { timeout: 30000, every: 200 });
+  }
   await server.stop();
 });

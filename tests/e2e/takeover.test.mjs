@@ -6,15 +6,16 @@
 //   ROUNDS=20000                                      a longer run
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
-import test from 'node:test';
 
-import { anotherProcess, checkStore, fast, random, seedOf, sha256 } from '../lib/e2e.mjs';
+import { checkStore, fast, random, seedOf, sha256 } from '../lib/e2e.mjs';
+import { gathers, rounds, testsOf } from '../lib/every_server.mjs';
 import { Connection, head, json } from '../lib/http.mjs';
-import { offsetOf, tus, within } from '../lib/resumable.mjs';
+import { offsetOf, tus } from '../lib/resumable.mjs';
 import { Server } from '../lib/server.mjs';
 import { sleep } from '../lib/wait.mjs';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 2000);
+const test = testsOf(import.meta.url);
+const ROUNDS = Number(process.env.ROUNDS ?? rounds(2000));
 const AT_ONCE = 16; // rounds
 const bases = ['/slipway', '/second'];
 
@@ -28,19 +29,29 @@ const count = (what) => counts.set(what, (counts.get(what) ?? 0) + 1);
 const pool = crypto.randomBytes(1 << 20);
 const stored = new Map(); // name -> digest
 
-// Connections that are free, for the next request.
+// Connections that are free, for the next request. Servers close what is idle
+// for some seconds.
 class Lines {
   #free = [];
+
+  #take() {
+    for (let free = this.#free.pop(); free; free = this.#free.pop()) {
+      if (!free.line.closed && Date.now() - free.since < 1000) return free.line;
+      free.line.close();
+    }
+    return new Connection(this.port);
+  }
 
   constructor(port) {
     this.port = port;
   }
 
-  // body may come in two parts, with a pause of that many milliseconds; the
-  // first comes apart from the head, without which lighttpd keeps it to itself.
+  // body may come in two parts, the second of them when it is answered or the
+  // pause is over; the first comes apart from the head, without which lighttpd
+  // keeps it to itself.
   // Gives null if the server closed the connection without an answer.
   async ask(method, path, { headers = [], body = Buffer.alloc(0), pauseAt, pause } = {}) {
-    const line = this.#free.pop() ?? new Connection(this.port);
+    const line = this.#take();
     const first = head({
       method, path, headers: [...headers, ['Content-Length', body.length], ['Connection', 'keep-alive']],
     });
@@ -51,20 +62,20 @@ class Lines {
       line.send(first);
       await sleep(3);
       line.send(body.subarray(0, pauseAt));
-      await within(answered, pause);
+      await Promise.race([answered, pause]);
       line.send(body.subarray(pauseAt));
     }
     const answer = await answered;
     // lighttpd closes, and does not say so, where a body was not read to its end.
     const clean = answer && (body.length === 0 || answer.status < 300);
-    if (clean && !line.closed && answer.headers.get('connection') !== 'close') this.#free.push(line);
+    if (clean && !line.closed && answer.headers.get('connection') !== 'close') this.#free.push({ line, since: Date.now() });
     else line.close();
     if (answer) assert.ok(answer.status < 500, `${method} ${path}: ${answer.status} ${answer.body}`);
     return answer;
   }
 
   close() {
-    this.#free.forEach((line) => line.close());
+    this.#free.forEach(({ line }) => line.close());
   }
 }
 
@@ -110,7 +121,7 @@ class Round {
   // --- Those who fight -------------------------------------------------------
 
   async sender() {
-    const slow = chance() < 0.3 ? { pauseAt: below(this.size), pause: below(30) } : {};
+    const slow = chance() < 0.3 ? { pauseAt: below(this.size), pause: sleep(below(30)) } : {};
     const answer = await this.patch(0, slow);
     if (!answer) return; // a victim may be closed
     this.must([204, 409, 410, 423].includes(answer.status), 'an odd answer to PATCH');
@@ -204,7 +215,9 @@ class Round {
     await this.create();
     const pauseAt = 1 + below(this.size - 1);
     let over = false;
-    const stuck = this.patch(0, { pauseAt, pause: 5000 }).finally(() => { over = true; });
+    let release;
+    const pause = new Promise((resolve) => { release = resolve; });
+    const stuck = this.patch(0, { pauseAt, pause }).finally(() => { over = true; });
     let offset;
     let sure; // that the stuck one does not come after the HEAD
     do {
@@ -216,6 +229,7 @@ class Round {
     } while (!sure && (offset === 0 || offset < pauseAt));
     const patched = await this.patch(offset);
     this.must(patched?.status === 204 && offsetOf(patched) === this.size, 'PATCH at the offset of HEAD');
+    release();
     const victim = await stuck;
     this.must(!victim || [409, 423].includes(victim.status), 'an odd answer to the victim');
     stored.set(this.name, sha256(this.data));
@@ -224,7 +238,7 @@ class Round {
 }
 
 test(`${ROUNDS} fights for one upload, between two processes`, { timeout: ROUNDS * 100 + 20000 }, async (t) => {
-  const server = await Server.start({ config: fast, extra: anotherProcess('second') });
+  const server = await Server.start({ config: fast, more: ['second'] });
   t.after(() => server.stop());
   t.diagnostic(`SEED=${seed}`);
   const lines = new Lines(server.port);
@@ -233,7 +247,7 @@ test(`${ROUNDS} fights for one upload, between two processes`, { timeout: ROUNDS
   const worker = async () => {
     while (number < ROUNDS) {
       const round = new Round(lines, ++number);
-      await (number % 5 === 0 ? round.takeOver() : round.run());
+      await (number % 5 === 0 && !gathers ? round.takeOver() : round.run());
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));

@@ -1,4 +1,4 @@
-// tus-js-client under node and Debian's tuspy, with slipway behind lighttpd.
+// tus-js-client under node and Debian's tuspy, with slipway behind a server.
 // Nothing is retried: a client that has to try twice fails its test. At the
 // end of every upload its bytes are compared by reader, on disk and in the
 // API.
@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -19,14 +19,12 @@ import {
   tusHead, within,
 } from '../lib/clients.mjs';
 import { everything } from '../lib/e2e.mjs';
-import { ofFeature } from '../lib/exceptions.mjs';
+import { testsOf } from '../lib/every_server.mjs';
 import { json } from '../lib/http.mjs';
 import { Server } from '../lib/server.mjs';
-import { standard } from '../lib/servers.mjs';
 import { sleep, waitFor } from '../lib/wait.mjs';
 
-// Why the rest of a request that broke cannot be sent, if so.
-const lost = ofFeature(standard, 'kept of an upload that broke')?.why ?? false;
+const test = testsOf(import.meta.url);
 
 // What a broken connection may cost: the bytes of one checkpoint interval.
 const CHECKPOINT = 16 * MIB;
@@ -279,7 +277,7 @@ for (const protocol of protocols) {
         { data, name: 'upload', type: 'application/octet-stream' });
     });
 
-    test('aborted in one long PATCH, resumed from storage by another client', { skip: lost }, async () => {
+    test('aborted in one long PATCH, resumed from storage by another client', async () => {
       const data = content(40 * MIB, `${protocol} abort`);
       const file = contentFile(scratch, `abort-${protocol}.bin`, data);
       const options = {
@@ -465,7 +463,7 @@ describe('parallelUploads', () => {
     assert.equal(most, 4);
   });
 
-  test('aborted in all parts, resumed from storage', { skip: lost }, async () => {
+  test('aborted in all parts, resumed from storage', async () => {
     const data = content(48 * MIB, 'parallel abort');
     const options = parallel({
       metadata: named_('parallel-abort.txt'), removeFingerprintOnSuccess: true,

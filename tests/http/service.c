@@ -122,7 +122,8 @@ static bool service_start(struct service *s, json_t *config, struct buf *wrong)
     FILE *ini;
 
     (void)snprintf(path, sizeof path, "%s/slipway.ini", s->dir);
-    if (mkdir(s->dir, 0700) != 0 || !(ini = fopen(path, "w"))) {
+    if (mkdir(s->dir, 0700) != 0 || !(ini = fopen(path, "w")) ||
+        fchmod(fileno(ini), 0600) != 0) {
         wrong_add(wrong, "cannot write slipway.ini: %s", strerror(errno));
         return false;
     }

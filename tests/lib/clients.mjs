@@ -41,9 +41,8 @@ export async function checkFile(server, url, { data, name, type, metadata = {} }
   const digest = sha256(data);
   const [, prefix, id, ...rest] = pathOf(url).split('/');
   assert.equal(prefix, '_upload', url);
-  const answer = await fetch(`http://127.0.0.1:${server.port}${pathOf(url)}`);
-  assert.equal(answer.status, 200, url);
-  const body = Buffer.from(await answer.arrayBuffer());
+  const { status, body } = await server.request({ path: pathOf(url) });
+  assert.equal(status, 200, url);
   assert.equal(body.length, data.length, `size of ${url}`);
   assert.equal(sha256(body), digest, `content of ${url}`);
   const disk = path.join(server.uploads, id, ...rest.map(decodeURIComponent));

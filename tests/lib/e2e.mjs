@@ -1,6 +1,5 @@
-// What the end-to-end tests share: more slipway processes on one data
-// directory, requests through a CGI process, senders that take their time, and
-// the invariants of the store as seen from outside.
+// What the end-to-end tests share: requests through a CGI process, senders that
+// take their time, and the invariants of the store as seen from outside.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import crypto from 'node:crypto';
@@ -47,26 +46,6 @@ export function multipart(parts, boundary = 'slipway-e2e-boundary') {
     body: Buffer.concat(pieces.map((piece) => Buffer.from(piece))),
   };
 }
-
-// Lines of lighttpd configuration for one more slipway process at /name, on
-// the same slipway.ini as the first.
-export const anotherProcess = (name) => `
-fastcgi.server += ( "/${name}" => ( "${name}" => (
-    "socket" => var.slipway_socket + "-${name}",
-    "bin-path" => var.slipway_bin,
-    "bin-environment" => ( "SLIPWAY_CONFIG" => var.slipway_config ),
-    "max-procs" => 1,
-    "check-local" => "disable",
-    "tcp-fin-propagate" => "enable",
-    "x-sendfile" => "enable",
-    "x-sendfile-docroot" => ( var.slipway_uploads )
-) ) )
-$HTTP["url"] =~ "^/${name}(/|$)" {
-    server.stream-request-body = 1
-    server.stream-response-body = 2
-    server.max-request-size = 0
-}
-`;
 
 function parseCgi(bytes) {
   const end = bytes.indexOf('\r\n\r\n');
@@ -169,6 +148,7 @@ export class Sender {
   }
 
   close() {
+    this.over = true;
     this.connection.close();
   }
 }

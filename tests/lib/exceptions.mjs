@@ -5,8 +5,8 @@
 //   why       the reason, for people: README.md prints it
 //   feature   one of lib/features.mjs, and seen, what is seen of it; or else
 //   tests     end-to-end tests that are not run, {"file": [names]}, or
-//   cases     HTTP cases, {"file": [names]}, which end with * for all that
-//             begin so
+//   cases     HTTP cases, {"file": [names]}; names, of tests too, end with *
+//             for all that begin so
 //   answer    what becomes of those: a status that the server answers itself to
 //             the first request under test; "slipway": what the case expects in
 //             memory; absent: not run
@@ -15,7 +15,7 @@ import fs from 'node:fs';
 const url = new URL('exceptions.json', import.meta.url);
 export const exceptions = JSON.parse(fs.readFileSync(url, 'utf8'));
 
-const fits = (pattern, text) => (pattern.endsWith('*')
+export const fits = (pattern, text) => (pattern.endsWith('*')
   ? text.startsWith(pattern.slice(0, -1)) : text === pattern);
 
 export const concerns = ({ servers }, server) => servers.some(
@@ -25,12 +25,9 @@ export const concerns = ({ servers }, server) => servers.some(
 export const ofCase = (server, { file, name }) => exceptions.find((entry) => (
   concerns(entry, server) && entry.cases?.[file]?.some((pattern) => fits(pattern, name))));
 
-// Options for an end-to-end test: skip, with the reason, if it is an exception.
-export function unlessExcepted(server, file, name) {
-  const entry = exceptions.find(({ tests, ...rest }) => (
-    tests?.[file]?.includes(name) && concerns(rest, server)));
-  return { skip: entry?.why ?? false };
-}
+// The exceptions for tests of a file.
+export const ofTests = (server, file) => exceptions.filter((entry) => (
+  entry.tests?.[file] && concerns(entry, server)));
 
 // The exception for a feature, if any.
 export const ofFeature = (server, feature) => exceptions.find((entry) => (

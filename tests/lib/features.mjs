@@ -126,7 +126,7 @@ async function refuses(server) {
   const sender = new Sender(server, {
     path: `${apiBase}/upload/feature.bin`, length, headers: [['Content-Encoding', 'gzip']],
   });
-  await sender.send(block);
+  await sender.trickle(block, 8 * 1024, 20);
   const { answer, when } = await hears(sender, block, length);
   assert.equal(answer?.status, 415);
   return when;

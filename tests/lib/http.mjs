@@ -6,7 +6,8 @@ import net from 'node:net';
 // final answer. Works for slow, cut and pipelined requests.
 export class Connection {
   #socket;
-  #bytes = Buffer.alloc(0);
+  #pieces = []; // read, and not yet taken
+  #length = 0; // of them all
   #ended = false;
   #error = null;
   #wake = () => {};
@@ -14,7 +15,8 @@ export class Connection {
   constructor(port, host = '127.0.0.1') {
     this.#socket = net.connect({ port, host, noDelay: true });
     this.#socket.on('data', (data) => {
-      this.#bytes = Buffer.concat([this.#bytes, data]);
+      this.#pieces.push(data);
+      this.#length += data.length;
       this.#wake();
     });
     this.#socket.on('end', () => this.#finish());
@@ -68,25 +70,31 @@ export class Connection {
 
   async #until(mark, deadline) {
     for (;;) {
-      const at = this.#bytes.indexOf(mark);
+      const at = this.#whole().indexOf(mark);
       if (at >= 0) return this.#take(at + mark.length);
       if (!(await this.#more(deadline))) return null;
     }
   }
 
   async #exactly(count, deadline) {
-    while (this.#bytes.length < count) {
+    while (this.#length < count) {
       if (!(await this.#more(deadline))) {
-        throw new Error(`answer cut: ${this.#bytes.length} of ${count} bytes`);
+        throw new Error(`answer cut: ${this.#length} of ${count} bytes`);
       }
     }
     return this.#take(count);
   }
 
+  #whole() {
+    if (this.#pieces.length !== 1) this.#pieces = [Buffer.concat(this.#pieces)];
+    return this.#pieces[0];
+  }
+
   #take(count) {
-    const head = this.#bytes.subarray(0, count);
-    this.#bytes = this.#bytes.subarray(count);
-    return head;
+    const whole = this.#whole();
+    this.#pieces = [whole.subarray(count)];
+    this.#length -= count;
+    return whole.subarray(0, count);
   }
 
   // The next answer that is not 1xx, with those that are in its interim; null
@@ -98,7 +106,7 @@ export class Connection {
     for (;;) {
       const head = await this.#until('\r\n\r\n', deadline);
       if (!head) {
-        if (this.#bytes.length > 0) throw new Error('answer cut in its head');
+        if (this.#length > 0) throw new Error('answer cut in its head');
         return null;
       }
       const answer = parseHead(head.toString('latin1'));
@@ -124,7 +132,7 @@ export class Connection {
     }
     while (await this.#more(deadline));
     if (this.#error) throw this.#error;
-    return this.#take(this.#bytes.length);
+    return this.#take(this.#length);
   }
 
   async #chunked(deadline) {

@@ -49,11 +49,16 @@ function account({ account: name }) {
 
 // A running server. server: its name in lib/servers.mjs; config: ini values
 // over the defaults of slipway, except that durability is process, so that the
-// tests do not wait for a busy disk; env: more environment; extra: lines after
-// the included configuration.
+// tests do not wait for a busy disk; env: more environment; more: names of
+// further slipway processes, each at /name, on the same slipway.ini; aliases:
+// {path: directory} that the server shows as well; extra: lines of its own
+// language after the included configuration. A slipway that was started beside
+// the server and ends is started again, as a service manager would.
 export class Server {
   #programs = [];
+  #crashes = []; // of slipway that was started beside the server
   #failed = null;
+  #up = false;
 
   static async start(options = {}) {
     const server = new Server(options);
@@ -67,7 +72,8 @@ export class Server {
   }
 
   constructor({
-    server = standard, config = {}, env = {}, extra = '', bin = binary, example = '',
+    server = standard, config = {}, env = {}, more = [], aliases = {}, extra = '', bin = binary,
+    example = '',
   } = {}) {
     this.name = server;
     this.kind = servers[server];
@@ -77,7 +83,7 @@ export class Server {
     this.data = path.join(this.dir, 'data');
     this.database = path.join(this.data, 'slipway.db');
     this.incoming = path.join(this.data, 'incoming');
-    this.options = { env, extra, bin, example };
+    this.options = { env, more, aliases, extra, bin, example };
     this.account = account(this.kind);
     for (const name of ['uploads', 'spool', 'fcgid']) fs.mkdirSync(path.join(this.dir, name));
     fs.mkdirSync(this.data, { mode: 0o700 });
@@ -121,28 +127,44 @@ export class Server {
     return this.#failed || this.#programs.some(({ exitCode }) => exitCode !== null);
   }
 
+  // Starts slipway beside the server, and again whenever it ends.
+  #serve(socket) {
+    const child = this.#spawn([
+      this.options.bin, 'serve', '--socket', socket, '--config', path.join(this.dir, 'slipway.ini')]);
+    child.once('exit', (code, signal) => {
+      if (!this.#up) return;
+      if (code !== 0) this.#crashes.push(`slipway ended: ${signal ?? code}`);
+      this.#programs.splice(this.#programs.indexOf(child), 1);
+      this.#serve(socket);
+    });
+  }
+
   async #launch() {
-    const { extra, bin, example } = this.options;
+    const { more, aliases, extra, bin, example } = this.options;
     const at = (name) => path.join(this.dir, name);
     this.port = await freePort();
     fs.writeFileSync(at('server.conf'), configuration(this.name, {
       PORT: this.port, DIR: this.dir, SLIPWAY: bin, INI: at('slipway.ini'),
-      UPLOADS: this.uploads, EXTRA: extra, EXAMPLE: example,
+      UPLOADS: this.uploads, MORE: more.join(' '), EXTRA: extra, EXAMPLE: example,
+      ALIASES: Object.entries(aliases).map((entry) => entry.join(' ')).join('\n'),
     }));
     if (this.kind.daemon) {
-      this.#spawn([bin, 'serve', '--socket', at('slipway.sock'), '--config', at('slipway.ini')]);
-      await waitFor('slipway', () => this.#over() || fs.existsSync(at('slipway.sock')))
+      const sockets = [at('slipway.sock'), ...more.map((name) => at(`slipway.sock-${name}`))];
+      sockets.forEach((socket) => this.#serve(socket));
+      await waitFor('slipway', () => this.#over() || sockets.every((socket) => fs.existsSync(socket)))
         .catch(() => {});
     }
     this.process = this.#spawn(this.kind.command(at('server.conf')));
     await waitFor(`${this.name} with slipway`, async () => {
       if (this.#over()) return true;
-      const answer = await request(this.port, { path: `${apiBase}/status` });
-      return answer?.status === 200;
+      const answers = await Promise.all([apiBase, ...more.map((name) => `/${name}`)]
+        .map((base) => request(this.port, { path: `${base}/status` })));
+      return answers.every((answer) => answer?.status === 200);
     }, { timeout: 15000 }).catch((error) => { this.#failed = error; });
     if (this.#over()) {
       throw new Error(`${this.name} did not start:\n${this.log()}`, { cause: this.#failed });
     }
+    this.#up = true;
   }
 
   // All processes of this server.
@@ -171,9 +193,7 @@ export class Server {
     const lines = this.log().split('\n').filter((line) =>
       /child (signall?ed|died)|child exited: [1-9]|Sanitizer|runtime error:/i.test(line)
       || /mod_fcgid: process .*(exit\((communication error|server exited)|get unexpected signal)/.test(line));
-    const [daemon] = this.kind.daemon ? this.#programs : [];
-    if (daemon && (daemon.exitCode ?? daemon.signalCode) !== null) lines.push('slipway ended');
-    return lines;
+    return [...this.#crashes, ...lines];
   }
 
   request(options) {
@@ -183,6 +203,7 @@ export class Server {
   // Ends every process that was started, by its id; removes the directory
   // unless keep.
   async stop({ keep = Boolean(process.env.SLIPWAY_KEEP) } = {}) {
+    this.#up = false;
     const pids = this.#family();
     for (const child of this.#programs.reverse()) {
       if (child.exitCode === null && child.pid) child.kill('SIGTERM');

@@ -36,14 +36,15 @@ export function table() {
   const reasons = new Reasons();
   const rows = features.map((feature) => row(
     [feature.name, ...names.map((name) => cell(name, feature, reasons))]));
-  const others = exceptions.filter(({ cases, why }) => cases && !reasons.list.includes(why))
-    .map(({ servers: patterns, why }) => `- ${titles(patterns).join(', ')}: ${why}\n`);
+  const others = exceptions.filter(({ cases, tests, why }) => (
+    (cases ?? tests) && !reasons.list.includes(why)))
+    .map(({ servers: patterns, why }) => `- ${titles(patterns).join('; ')}: ${why}\n`);
   return [
     row(['', ...names.map((name) => servers[name].title)]),
     row(Array(names.length + 1).fill('---')),
     ...rows, '\n',
     ...reasons.list.map((why, i) => `${i + 1}. ${why}\n`), '\n',
-    'All else that the HTTP tests ask for works alike, but for this:\n\n',
+    'All else that the tests ask for works alike, but for this:\n\n',
     ...others, '\n',
   ].join('');
 }
