@@ -38,7 +38,7 @@ struct chunk {
     uint64_t number[NUMBERS];   /* UINT64_MAX until it comes */
     struct transfer t;          /* of this chunk */
     bool had_file;              /* the chunk's file part has come */
-    bool is_done;               /* an earlier try brought all of it */
+    bool is_done;               /* an earlier try brought all of it, if any */
     bool is_new;                /* there was no earlier try */
     const char *name;           /* of the file, in the arena */
     struct upload *watched;     /* the session that is being received */
@@ -130,7 +130,7 @@ static enum error_code open_chunk(struct chunk *c, struct error *e)
     if (code != ERR_ID_IN_USE)
         return code;
     code = upload_resume(s, spec.arena, spec.id, &c->t.upload, e);
-    c->is_done = code == ERR_COMPLETED;
+    c->is_done = code == ERR_COMPLETED || code == ERR_GONE; /* or used up */
     if (code == ERR_NONE && upload_total(c->t.upload) != spec.total) {
         upload_abandon(c->t.upload);
         c->t.upload = NULL;

@@ -444,7 +444,8 @@ enum error_code upload_concat(struct store *s, const struct upload_spec *spec,
     code = find_final(s, spec->arena, json, id, e);
     if (code == ERR_NONE && !*id)
         code = begin_final(s, spec, r, concat, json, id, e);
-    if (code == ERR_ID_IN_USE &&
+    /* Another request may have used the parts for the same one meanwhile. */
+    if ((code == ERR_ID_IN_USE || code == ERR_GONE) &&
         find_final(s, spec->arena, json, id, e) == ERR_NONE && *id)
         code = ERR_NONE;
     return code;

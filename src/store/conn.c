@@ -7,16 +7,29 @@
  */
 #include "store/conn.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "store/journal.h"
 
 enum {
-    BUSY_MS = 10000,   /* how long to wait for another process */
-    BUSY_STEP_MS = 20, /* between two tries */
-    WAL_PAGES = 4000   /* of the log before it is folded in */
+    BUSY_MS = 10000,     /* how long to wait for another process */
+    BUSY_STEP_MS = 20,   /* between two tries */
+    WAL_PAGES = 4000,    /* of the log before it is folded in */
+    WAL_BYTES = 32 << 20 /* that it may keep */
 };
+
+/* SQLite says so itself only where it writes a page. */
+static bool is_full(sqlite3 *h, int code)
+{
+    int sys = h ? sqlite3_system_errno(h) : 0;
+
+    return (code & 0xff) == SQLITE_FULL ||
+           (((code & 0xff) == SQLITE_IOERR ||
+             (code & 0xff) == SQLITE_CANTOPEN) &&
+            (sys == ENOSPC || sys == EDQUOT));
+}
 
 /* What a failure of SQLite means for the caller. Its own words are for the
  * log only. */
@@ -26,6 +39,8 @@ static enum error_code db_failure(sqlite3 *h, const char *what, struct error *e)
 
     log_write(LOG_ERROR, "SQLite, %s: %s", what,
               h ? sqlite3_errmsg(h) : "no memory");
+    if (is_full(h, code))
+        code = SQLITE_FULL;
     switch (code & 0xff) {
     case SQLITE_FULL:
         return error_set(e, ERR_NO_SPACE, "The disk of the database is full.");
@@ -179,7 +194,8 @@ bool conn_open(struct conn *c)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
                 SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE;
-    char sql[192];
+    char sql[256];
+    int persist = 1;
 
     if (c->handle)
         return true;
@@ -193,6 +209,10 @@ bool conn_open(struct conn *c)
     sqlite3_extended_result_codes(c->handle, 1);
     sqlite3_busy_timeout(c->handle, BUSY_MS);
     sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    /* The log stays when the last process ends, so that reading needs no room
+     * on the disk. With a limit of its size it is emptied then: what it held
+     * must not be taken for news of a database that comes from a backup. */
+    sqlite3_file_control(c->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
     if (c->writer &&
         !(c->is_prepared ? check_identity(c) : conn_prepare_file(c))) {
         c->broken = true;
@@ -202,8 +222,10 @@ bool conn_open(struct conn *c)
     (void)snprintf(sql, sizeof sql,
                    "PRAGMA synchronous = %s; PRAGMA foreign_keys = ON;"
                    "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;"
-                   "PRAGMA wal_autocheckpoint = %d;",
-                   c->power ? "EXTRA" : "NORMAL", (int)WAL_PAGES);
+                   "PRAGMA wal_autocheckpoint = %d;"
+                   "PRAGMA journal_size_limit = %d;",
+                   c->power ? "EXTRA" : "NORMAL", (int)WAL_PAGES,
+                   (int)WAL_BYTES);
     c->broken = !conn_exec(c, sql, "opening it");
     return !c->broken;
 }

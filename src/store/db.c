@@ -45,6 +45,15 @@ struct db {
     struct conn readers[READERS];
 };
 
+static enum error_code report(const struct error *failure, struct error *e)
+{
+    if (failure->code == ERR_NONE)
+        return ERR_NONE;
+    if (e)
+        *e = *failure;
+    return failure->code;
+}
+
 /* Bring the schema up to date inside the writer's transaction. */
 static void migrate(struct conn *c)
 {
@@ -61,11 +70,27 @@ static void migrate(struct conn *c)
     conn_exec(c, sql, "changing its schema");
 }
 
+/* A file of this schema is not written to: it may be held, or its disk full. */
+static enum error_code bring_up_to_date(struct db *db, struct error *e)
+{
+    struct conn *c = &db->writer;
+
+    memset(&c->error, 0, sizeof c->error);
+    if (conn_open(c) && conn_number(c, "PRAGMA user_version") == SQL_MIGRATIONS)
+        return ERR_NONE;
+    if (c->error.code != ERR_NONE)
+        return report(&c->error, e);
+    c = db_write(db, e);
+    if (!c)
+        return e->code;
+    migrate(c);
+    return db_end(c, true, e);
+}
+
 enum error_code db_open(const char *path, bool power, struct db **out,
                         struct error *e)
 {
     struct db *db = calloc(1, sizeof *db);
-    struct conn *c;
     enum error_code code;
 
     *out = NULL;
@@ -80,14 +105,7 @@ enum error_code db_open(const char *path, bool power, struct db **out,
     conn_init(&db->writer, db, db->path, power, true);
     for (int i = 0; i < READERS; i++)
         conn_init(&db->readers[i], db, db->path, power, false);
-    c = db_write(db, e);
-    if (!c) {
-        code = e->code;
-        db_close(db);
-        return code;
-    }
-    migrate(c);
-    code = db_end(c, true, e);
+    code = bring_up_to_date(db, e);
     if (code != ERR_NONE) {
         db_close(db);
         return code;
@@ -122,15 +140,6 @@ static struct conn *free_reader(struct db *db)
         if (!db->readers[i].busy)
             return &db->readers[i];
     return NULL;
-}
-
-static enum error_code report(const struct error *failure, struct error *e)
-{
-    if (failure->code == ERR_NONE)
-        return ERR_NONE;
-    if (e)
-        *e = *failure;
-    return failure->code;
 }
 
 static void give_back_reader(struct conn *c)

@@ -41,7 +41,6 @@ async function serverFor(t, { server, config, ...more }) {
     server, config: { ...servers[server].config, 'access.probe_token': token, ...config }, ...more,
   });
   t.after(() => running.stop());
-  keepSecret(iniOf(running), running.data);
   return running;
 }
 

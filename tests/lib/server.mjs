@@ -92,7 +92,7 @@ export class Server {
       'storage.durability': 'process',
       'uploads.directory': this.uploads,
       ...config,
-    }));
+    }), { mode: 0o600 });
     this.#own();
   }
 
@@ -100,7 +100,7 @@ export class Server {
   #own() {
     const { uid, gid } = this.account;
     if (uid === undefined) return;
-    for (const name of ['', 'uploads', 'spool', 'fcgid', 'data']) {
+    for (const name of ['', 'uploads', 'spool', 'fcgid', 'data', 'slipway.ini']) {
       fs.chownSync(path.join(this.dir, name), uid, gid);
     }
   }
