@@ -52,9 +52,11 @@ static void prepare_process(void)
     }
 }
 
-/* Serve until told to leave. A program that a web server has started stays
- * and explains what is wrong; started by hand it says so and ends. Threads
- * that would not end use the service to the last, so then it is not closed. */
+/* Serve until told to leave; a program that was replaced also serves those who
+ * came while it was closing, as they would be cut off. A program that a web
+ * server has started stays and explains what is wrong; started by hand it says
+ * so and ends. Threads that would not end use the service to the last, so then
+ * it is not closed. */
 static int run_fastcgi(const char *config, const char *socket)
 {
     enum fastcgi_end end = FASTCGI_STUCK;
@@ -70,8 +72,13 @@ static int run_fastcgi(const char *config, const char *socket)
     } else if (socket) {
         fd = -1;
     }
-    while (fd >= 0 && (end = fastcgi_serve(&s, fd, !socket)) == FASTCGI_AGAIN) {
+    while (fd >= 0) {
+        end = fastcgi_serve(&s, fd, !socket);
+        if (end != FASTCGI_AGAIN && end != FASTCGI_REPLACED)
+            break;
         service_close(&s);
+        if (end == FASTCGI_REPLACED && !listen_is_waiting(fd))
+            return 0;
         service_open(&s, config);
     }
     if (socket && fd >= 0)

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 
 #include "base/log.h"
 #include "gateway/connection.h"
+#include "gateway/listen.h"
 
 enum {
     STACK_SIZE = 256 * 1024, /* bytes of a worker's stack */
@@ -68,14 +68,6 @@ static void spawn(struct server *s)
     pthread_mutex_unlock(&s->mutex);
 }
 
-/* Does a connection wait to be accepted? */
-static bool is_waiting(const struct server *s)
-{
-    struct pollfd p = {.fd = s->listener, .events = POLLIN};
-
-    return poll(&p, 1, 0) > 0;
-}
-
 /* A moment for the system to find descriptors or memory again, or whatever
  * it was. */
 static void pause_accepting(void)
@@ -105,7 +97,7 @@ static int accept_next(struct server *s)
     atomic_fetch_add(&s->idle, 1);
     for (;;) {
         if (atomic_load(&s->draining) &&
-            (atomic_load(&s->stop) || !is_waiting(s)))
+            (atomic_load(&s->stop) || !listen_is_waiting(s->listener)))
             break;
         fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
@@ -242,7 +234,7 @@ static enum fastcgi_end wait_for_end(struct server *s, const sigset_t *signals)
         patience -= WATCH_SECONDS;
         if (replaced && (!is_busy(s) || patience <= 0)) {
             log_write(LOG_INFO, "the executable was replaced; leaving");
-            return FASTCGI_LEAVE;
+            return FASTCGI_REPLACED;
         }
         if (stale && (patience <= 0 || (!is_busy(s) && pause_service(s)))) {
             log_write(LOG_INFO, "starting anew");

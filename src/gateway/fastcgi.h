@@ -14,10 +14,11 @@
 #include "gateway/service.h"
 
 enum fastcgi_end {
-    FASTCGI_LEAVE, /* a signal came, or the executable was replaced */
-    FASTCGI_AGAIN, /* the service is stale: open it anew and serve on */
-    FASTCGI_STUCK  /* some thread still runs, and so still uses the service;
-                      or the socket cannot be used */
+    FASTCGI_LEAVE,    /* a signal came */
+    FASTCGI_REPLACED, /* the executable was replaced: leave when nobody waits */
+    FASTCGI_AGAIN,    /* the service is stale: open it anew and serve on */
+    FASTCGI_STUCK     /* some thread still runs, and so still uses the service;
+                         or the socket cannot be used */
 };
 
 /* Serve connections of the listening socket fd until there is a reason to

@@ -5,6 +5,7 @@
 #include "gateway/listen.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -81,4 +82,11 @@ bool listen_is_listener(int fd)
 
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 &&
            value != 0;
+}
+
+bool listen_is_waiting(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0;
 }

@@ -17,4 +17,7 @@ int listen_unix(const char *path, struct error *e);
  * program, on fd 0. */
 bool listen_is_listener(int fd);
 
+/* Whether a connection waits to be accepted. */
+bool listen_is_waiting(int fd);
+
 #endif

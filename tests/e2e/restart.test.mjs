@@ -85,6 +85,7 @@ test('a new executable takes over without a failed request', async (t) => {
         method: 'PUT', path: `${apiBase}/upload/${name}`, headers: [acceptJson], body: 'light load',
       }).catch(() => null);
       statuses.push(answer?.status ?? 'closed');
+      if (answer?.status !== 201) t.diagnostic(`${answer?.body}\n${server.log()}`);
       await sleep(25);
     }
   };
