@@ -198,8 +198,6 @@ static enum reach find_reach(struct guard *g, const struct request *req,
         v.url = buf_text(&url);
         if (!recall(g, &v, &r)) {
             r = reach_ask(g->store, req, v.url);
-            if (r == REACH_UNKNOWN && vouch_bars(req, place_data(g->store)))
-                r = REACH_BARRED;
             remember(g, &v, r);
         }
         if (!*root || strlen(roots[i].path) < strlen(*root))

@@ -8,9 +8,6 @@
  * elsewhere, nothing is asked. Requests that slipway makes to itself
  * (selfcall.h) must not come here: they would wait for themselves.
  *
- * Where asking leads nowhere, as on most TLS sites, the .htaccess of cgi-bin/
- * may vouch for the directory (vouch.h).
- *
  * The first request also tells where the uploads directory is served, if the
  * ini file does not and the .htaccess vouches for that directory.
  */

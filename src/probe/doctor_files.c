@@ -8,31 +8,32 @@
 #include "probe/patient.h"
 #include "probe/reach.h"
 #include "probe/selfcall.h"
-#include "probe/vouch.h"
 #include "probe/webroot.h"
 #include "store/place.h"
 
-/* What comes of asking for the data directory at its URL. */
-static enum reach ask_for_data(struct patient *p)
-{
-    enum reach r = reach_ask(p->store, p->req, buf_text(&p->path));
-
-    if (r == REACH_UNKNOWN && vouch_bars(p->req, place_data(p->store)))
-        return REACH_BARRED;
-    return r;
-}
-
-/* The ini file holds the token. */
-static enum reach ask_for_ini(struct patient *p)
+/* Ask for a static file at p->path; should the request come to slipway, it
+ * knows it. */
+static bool fetch(struct patient *p)
 {
     struct client_call get = {.method = "GET",
                               .fields = SELFCALL_MARK ": " SELFCALL_FILE "\r\n",
                               .limit_ms = PATIENT_CALL_MS};
 
-    return patient_call(p, &get)
-               ? reach_verdict(p->answer,
-                               config_text(p->config, OPT_PROBE_TOKEN))
-               : REACH_UNKNOWN;
+    return patient_call(p, &get);
+}
+
+/* What comes of asking for the data directory at its URL. */
+static enum reach ask_for_data(struct patient *p)
+{
+    return reach_ask(p->store, p->req, buf_text(&p->path));
+}
+
+/* The ini file holds the token. */
+static enum reach ask_for_ini(struct patient *p)
+{
+    return fetch(p) ? reach_verdict(p->answer,
+                                    config_text(p->config, OPT_PROBE_TOKEN))
+                    : REACH_UNKNOWN;
 }
 
 /* Whether the web shows path, by all roots that it is below. */
@@ -116,16 +117,13 @@ static bool has_safe_fields(const char *answer)
 
 void examine_uploads(struct patient *p)
 {
-    struct client_call get = {.method = "GET",
-                              .fields = SELFCALL_MARK ": " SELFCALL_FILE "\r\n",
-                              .limit_ms = PATIENT_CALL_MS};
     const char *url = place_uploads_url(p->store);
     char refusal[PATIENT_REFUSAL_MAX];
     bool found;
 
     buf_clear(&p->path);
     buf_printf(&p->path, "%s/%s", url, p->witness.path);
-    found = patient_call(p, &get) && patient_status(p) == 200 &&
+    found = fetch(p) && patient_status(p) == 200 &&
             strstr(p->answer, p->witness.content);
     patient_refusal(p, refusal);
     if (!found) {

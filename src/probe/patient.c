@@ -26,6 +26,7 @@ enum server patient_server(const struct patient *p)
 
 bool patient_call(struct patient *p, struct client_call *c)
 {
+    p->answer[0] = '\0';
     c->path = buf_text(&p->path);
     c->fields = c->fields ? c->fields : "";
     return !buf_failed(&p->path) &&

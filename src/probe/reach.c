@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "http/query.h"
 #include "probe/selfcall.h"
+#include "probe/vouch.h"
 #include "store/place.h"
 #include "store/witness.h"
 
@@ -113,8 +114,8 @@ static enum reach ask_port(const struct inquiry *q)
     return REACH_UNKNOWN;
 }
 
-enum reach reach_ask(struct store *s, const struct request *req,
-                     const char *data_url)
+static enum reach ask(struct store *s, const struct request *req,
+                      const char *data_url)
 {
     struct inquiry q = {.store = s, .req = req, .data_url = data_url};
     struct error e;
@@ -131,4 +132,13 @@ enum reach reach_ask(struct store *s, const struct request *req,
     }
     witness_remove(s, q.witness.name);
     return r;
+}
+
+enum reach reach_ask(struct store *s, const struct request *req,
+                     const char *data_url)
+{
+    enum reach r = ask(s, req, data_url);
+
+    return r == REACH_UNKNOWN && vouch_bars(req, place_data(s)) ? REACH_BARRED
+                                                                : r;
 }

@@ -7,6 +7,9 @@
  * site port 80 may show another site. So the same address, port and host must
  * also be shown to serve this site: by the witness in the uploads directory
  * or, if that is barred or served elsewhere, by an answer of slipway's own.
+ *
+ * Where asking leads nowhere, as on most TLS sites, the .htaccess of cgi-bin/
+ * may vouch for the directory (vouch.h).
  */
 #ifndef SLIPWAY_PROBE_REACH_H
 #define SLIPWAY_PROBE_REACH_H
@@ -16,7 +19,7 @@
 
 /* From best to worst. */
 enum reach {
-    REACH_BARRED,   /* the web server of this site refuses it */
+    REACH_BARRED,   /* the web server of this site refuses it, or is to */
     REACH_UNKNOWN,  /* no answer, or one that tells nothing */
     REACH_REACHABLE /* the web server hands it out */
 };
