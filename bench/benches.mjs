@@ -6,7 +6,7 @@ import { coldStart } from './cold_start.mjs'
 import {
   column, figure, median, percentiles, printTable, ratioTable, verdict,
 } from './figures.mjs'
-import { GIB, load, put, remove } from './load.mjs'
+import { GIB, inTurn, load, put, remove } from './load.mjs'
 import { Server, cpu, memory, resetPeak } from './server.mjs'
 import { servers1g } from './servers_1g.mjs'
 
@@ -41,7 +41,7 @@ async function contest(rounds, list, measure) {
   const results = Object.fromEntries(list.map((b) => [b.name, []]))
   try {
     for (let round = 0; round <= rounds; round++) {
-      for (const b of list) {
+      for (const b of inTurn(list, round)) {
         execFileSync('sync')
         const result = await measure(server, b)
         if (round > 0) results[b.name].push(result)

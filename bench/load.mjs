@@ -1,4 +1,5 @@
-// The load, made by bench/client.c, and what comes back.
+// The load, made by bench/client.c, what comes back, and the order of the
+// contestants.
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -6,6 +7,10 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 export const GIB = 2 ** 30
+
+// The contestants in the order of one round: every second round goes backwards,
+// since each begins with the memory and the disk that the one before it left.
+export const inTurn = (list, round) => round % 2 ? [...list].reverse() : list
 
 // Run the load; gives its figures and, after put and patch, the body of the
 // answer.

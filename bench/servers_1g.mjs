@@ -5,7 +5,8 @@
 // users get it; beside it stands a location that takes PUT by the server's own
 // WebDAV into the same directory. A slipway has one way to digest, so each
 // front server stands there once for each; all run from the first round to the
-// last, and idle ones cost nothing.
+// last, and idle ones cost nothing. nginx has two tables: it can stream bodies
+// to slipway or hand them over by name.
 
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -14,7 +15,7 @@ import { Server as Front, root } from '../tests/lib/server.mjs'
 import { children, family } from '../tests/lib/processes.mjs'
 import { servers } from '../tests/lib/servers.mjs'
 import { column, median, ratioTable, verdict } from './figures.mjs'
-import { GIB, load, put, remove } from './load.mjs'
+import { GIB, inTurn, load, put, remove } from './load.mjs'
 import { cpu } from './server.mjs'
 
 const apacheDav = `
@@ -82,25 +83,22 @@ function nameBodies(file) {
   return file
 }
 
-// The front servers to start, each with its ways to upload: where they lead.
+// The front servers to start: in which table its figures are, and its ways to
+// upload, with where they lead.
 function fronts(tools) {
   const upload = '/slipway/upload'
-  return Object.keys(servers).flatMap((name) => {
-    const list = [
-      { name, digest: 'none', extra: dav[name],
-        ways: { WebDAV: '/dav', 'slipway none': upload } },
-      { name, digest: 'sha256', ways: { 'slipway sha256': upload } },
-    ]
-    if (name === 'lighttpd') {
-      list[0].extra += minimal(tools.minimal)
-      list[0].ways = { WebDAV: '/dav', minimal: '/minimal', 'slipway none': upload }
-    }
-    if (name === 'nginx') {
-      list.push(...['none', 'sha256'].map((digest) => ({ name, digest,
-        bodies: true, ways: { [`slipway ${digest}, by name`]: upload } })))
-    }
-    return list
-  })
+  const pair = (name, table, more) => [
+    { name, table, digest: 'none', extra: dav[name], ...more,
+      ways: { WebDAV: '/dav', 'slipway none': upload } },
+    { name, table, digest: 'sha256', ...more,
+      ways: { 'slipway sha256': upload } },
+  ]
+  const list = Object.keys(servers)
+    .flatMap((name) => pair(name, servers[name].title))
+  const lighttpd = list.find(({ name }) => name === 'lighttpd')
+  lighttpd.extra += minimal(tools.minimal)
+  lighttpd.ways = { WebDAV: '/dav', minimal: '/minimal', 'slipway none': upload }
+  return [...list, ...pair('nginx', 'nginx, bodies by name', { bodies: true })]
 }
 
 const running = new Set()
@@ -191,12 +189,12 @@ async function measure(server, work) {
 // One upload by each way of a front server; add(way, result) gets them. The
 // file of slipway without a digest is also downloaded, by itself and offloaded.
 let serial = 0
-async function round(tools, { server, ways }, add) {
-  for (const [way, to] of Object.entries(ways)) {
+async function uploads(tools, { server, ways, bodies }, round, add) {
+  for (const [way, to] of inTurn(Object.entries(ways), round)) {
     const file = await measure(server, () =>
       put(tools, server, `${to}/${++serial}-*.bin`, GIB))
     add(way, file)
-    if (way === 'slipway none') {
+    if (way === 'slipway none' && !bodies) {
       for (const from of ['url', 'download']) {
         add(from, await measure(server, () =>
           load(tools, server, 'download', file[from])))
@@ -213,7 +211,7 @@ const cells = (results) =>
 const targets = { 'apache-proxy': 1, nginx: 1 }
 
 // The table of one server; results: by way.
-function uploadTable(name, results) {
+function uploadTable(title, target, results) {
   const ways = Object.keys(results)
     .filter((way) => way !== 'url' && way !== 'download')
   const speeds = (way) => column(results[way], 'speed')
@@ -224,35 +222,36 @@ function uploadTable(name, results) {
     return [ratio.toFixed(2),
       verdict(way === 'slipway none' ? 0.9 : undefined, ratio >= 0.9)]
   }
-  ratioTable(`servers-1g: PUT of 1 GiB, ${servers[name].title}; ratio to WebDAV`,
+  ratioTable(`servers-1g: PUT of 1 GiB, ${title}; ratio to WebDAV`,
     'MiB/s', ['CPU s/GiB', 'of server',
       ...results.minimal ? ['to minimal', 'target'] : []],
     ways.map((way) => [way, speeds(way), speeds('WebDAV'),
-      way.startsWith('slipway none') ? targets[name] : undefined,
+      way === 'slipway none' ? target : undefined,
       ...cells(results[way]), ...toMinimal(way)]))
 }
 
 function downloadTable(all) {
   ratioTable('servers-1g: GET of 1 GiB; ratio to the static file', 'MiB/s',
     ['CPU s/GiB', 'of server'], Object.entries(all)
-      .flatMap(([name, { url, download }]) => {
+      .filter(([, { url }]) => url)
+      .flatMap(([title, { url, download }]) => {
         const reference = column(url, 'speed')
         return [['static file', url], ['slipway offloaded', download]]
-          .map(([label, results]) => [`${servers[name].title}: ${label}`,
+          .map(([label, results]) => [`${title}: ${label}`,
             column(results, 'speed'), reference, undefined, ...cells(results)])
       }))
 }
 
 export async function servers1g(tools) {
   const list = fronts(tools)
-  const all = Object.fromEntries(Object.keys(servers).map((name) => [name, {}]))
+  const all = Object.fromEntries(list.map(({ table }) => [table, {}]))
   try {
     for (const front of list) front.server = await start(tools, front)
     for (let n = 0; n <= 2 * tools.rounds; n++) {
-      for (const front of list) {
-        await round(tools, front, (way, result) => {
-          all[front.name][way] ??= []
-          if (n > 0) all[front.name][way].push(result)
+      for (const front of inTurn(list, n)) {
+        await uploads(tools, front, n, (way, result) => {
+          all[front.table][way] ??= []
+          if (n > 0) all[front.table][way].push(result)
         }).catch((error) => {
           throw new Error(`${front.name}: ${error.message}\n${front.server.log()}`)
         })
@@ -261,6 +260,8 @@ export async function servers1g(tools) {
   } finally {
     await stopFronts()
   }
-  for (const name in all) uploadTable(name, all[name])
+  for (const { table, name, digest } of list) {
+    if (digest === 'none') uploadTable(table, targets[name], all[table])
+  }
   downloadTable(all)
 }

@@ -30,7 +30,8 @@ enum {
     ROLE_RESPONDER = 1,  /* FCGI_RESPONDER of the FastCGI specification */
     PARAMS_WAIT_MS = 30 * 1000, /* a front server sends them at once */
     NAP_NS = 20 * 1000,         /* to let it write more */
-    NAP_BYTES = 256 * 1024      /* still to come, for which that pays */
+    NAP_BYTES = 256 * 1024,     /* still to come, for which that pays */
+    FULL_READ = 8192 - 8        /* libfcgi's buffer, less a record's header */
 };
 
 struct connection {
@@ -40,6 +41,7 @@ struct connection {
     const atomic_bool *stop;
     int timeout_ms; /* receive timeout of the socket, 0 if none */
     bool naps;      /* see let_gather */
+    bool drained; /* the last read from the socket was less than it could be */
 };
 
 void connection_library_init(void)
@@ -105,25 +107,36 @@ static void let_gather(const struct connection *c)
         nanosleep(&moment, NULL);
 }
 
-/* Copy what libfcgi has, or else what one read from the socket brings. The
- * number of bytes; 0 at the end of the stream, and after a timeout, which is
- * the case if the stream is still open. */
-static size_t take(struct connection *c, char *out, size_t cap)
+/* Let libfcgi read once. False at the end of the stream, and after a timeout,
+ * which is the case if the stream is still open. */
+static bool fill(struct connection *c)
 {
     FCGX_Stream *in = c->fcgi.in;
     const unsigned char *before = in->rdNext;
-    size_t ready;
 
-    if (in->rdNext == in->stop)
+    if (c->drained)
         let_gather(c);
-    if (in->rdNext == in->stop && FCGX_UnGetChar(FCGX_GetChar(in), in) == EOF) {
+    if (FCGX_UnGetChar(FCGX_GetChar(in), in) == EOF) {
         if (FCGX_GetError(in) == EAGAIN && is_resumable(before, in->rdNext)) {
             in->FCGI_errno = 0;
             in->isClosed = 0;
             in->stop = in->rdNext;
         }
-        return 0;
+        return false;
     }
+    c->drained = in->stop - in->rdNext < FULL_READ;
+    return true;
+}
+
+/* Copy what libfcgi has, or else what one read from the socket brings. The
+ * number of bytes; 0 where fill() gives false. */
+static size_t take(struct connection *c, char *out, size_t cap)
+{
+    FCGX_Stream *in = c->fcgi.in;
+    size_t ready;
+
+    if (in->rdNext == in->stop && !fill(c))
+        return 0;
     ready = (size_t)(in->stop - in->rdNext);
     return (size_t)FCGX_GetStr(out, (int)(ready < cap ? ready : cap), in);
 }
@@ -199,6 +212,7 @@ static void answer(struct connection *c, struct service *s)
 
     c->body = (struct body){.next = next, .length = BODY_LENGTH_UNKNOWN};
     req.body = &c->body;
+    c->drained = true;
     c->naps = software && strncmp(software, "lighttpd", 8) == 0;
     service_answer(s, &req, &t);
 }
