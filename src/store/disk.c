@@ -167,6 +167,19 @@ enum error_code disk_write(int fd, const void *data, size_t len,
     return ERR_NONE;
 }
 
+void disk_preallocate(int fd, uint64_t offset, uint64_t len)
+{
+    (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len);
+}
+
+void disk_trim(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0)
+        (void)!ftruncate(fd, st.st_size);
+}
+
 enum error_code disk_sync_file(int fd, struct error *e)
 {
     return fdatasync(fd) == 0 ? ERR_NONE

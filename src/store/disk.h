@@ -41,6 +41,14 @@ int disk_open_file(int dir, const char *path, uint64_t *size, struct error *e);
 enum error_code disk_write(int fd, const void *data, size_t len,
                            uint64_t offset, struct error *e);
 
+/* Allocate the blocks for the next len bytes, so that they lie in one piece and
+ * cost less to write; the size stays. A hint: that the disk is full shows when
+ * they are written. */
+void disk_preallocate(int fd, uint64_t offset, uint64_t len);
+
+/* Free the blocks beyond the end of the file. */
+void disk_trim(int fd);
+
 /* Make the content of a file, or the entries of a directory, survive a power
  * cut. */
 enum error_code disk_sync_file(int fd, struct error *e);

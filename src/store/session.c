@@ -28,8 +28,11 @@ struct upload *session_new(struct store *s, struct arena *a, uint64_t total,
 
 void session_close(struct upload *u)
 {
-    if (u->fd >= 0)
+    if (u->fd >= 0) {
+        if (u->allocated_to > 0)
+            disk_trim(u->fd);
         close(u->fd);
+    }
     if (u->directory_dir >= 0)
         close(u->directory_dir);
     if (u->home_dir >= 0)

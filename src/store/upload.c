@@ -23,8 +23,10 @@
 enum {
     SPACE_STEP = 8 * 1024 * 1024,     /* bytes between two looks at the disk */
     WRITEBACK_STEP = 8 * 1024 * 1024, /* bytes handed to the disk at once */
-    SAME_NAME_MAX = 1000,             /* numbered names in a directory */
-    DIGEST_PIECE = 256 * 1024         /* bytes read at once */
+    ALLOCATE_LEAST = 1024 * 1024,     /* bytes allocated ahead at once */
+    ALLOCATE_MOST = 64 * 1024 * 1024,
+    SAME_NAME_MAX = 1000,     /* numbered names in a directory */
+    DIGEST_PIECE = 256 * 1024 /* bytes read at once */
 };
 
 static uint64_t limit(const struct upload *u, enum option_id id)
@@ -334,7 +336,7 @@ enum error_code upload_begin_file(struct upload *u, const char *name,
         f->directory = u->directory->id;
     digest_init(&u->digest);
     u->digesting = wants_digest(u);
-    u->writeback_from = 0;
+    u->writeback_from = u->allocated_to = 0;
     u->current = f;
     file_list_append(&u->files, f);
     return ERR_NONE;
@@ -353,6 +355,21 @@ static void start_writeback(struct upload *u)
     u->writeback_from = u->current->size;
 }
 
+/* Allocate ahead of the bytes: as much again as the file has, so that a client
+ * that sends little does not claim much. */
+static void preallocate(struct upload *u, size_t len)
+{
+    uint64_t size = u->current->size, left = still_expected(u);
+    uint64_t more = size < ALLOCATE_MOST ? size : ALLOCATE_MOST;
+
+    if (more > left)
+        more = left;
+    if (more < ALLOCATE_LEAST || size + len <= u->allocated_to)
+        return;
+    disk_preallocate(u->fd, size, more);
+    u->allocated_to = size + more;
+}
+
 enum error_code upload_append(struct upload *u, const void *data, size_t len,
                               struct error *e)
 {
@@ -364,8 +381,10 @@ enum error_code upload_append(struct upload *u, const void *data, size_t len,
         u->space_checked_at = u->received + len;
         code = check_space(u->store, len, e);
     }
-    if (code == ERR_NONE)
+    if (code == ERR_NONE) {
+        preallocate(u, len);
         code = disk_write(u->fd, data, len, f->size, e);
+    }
     if (code != ERR_NONE) {
         error_file(e, f->name);
         return code;
@@ -397,6 +416,8 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
         digest_final(&u->digest, f->sha256);
         f->has_sha256 = true;
     }
+    if (u->allocated_to > f->size)
+        disk_trim(u->fd);
     if (close(u->fd) != 0)
         code = error_errno(e, errno, "Closing a file");
     u->fd = -1;

@@ -516,6 +516,42 @@ static void reserve_is_kept(void **state)
     assert_int_equal(entries(f, "data/incoming"), 0);
 }
 
+/* Blocks are allocated ahead of the bytes, never more than there are bytes
+ * already, and none is left beyond the end of the file. */
+static void blocks_ahead_are_given_back(void **state)
+{
+    enum { MIB = 1024 * 1024, SLACK = MIB / 2 };
+    static char data[MIB];
+    struct fixture *f = *state;
+    struct upload_spec spec = {.total = UINT64_C(100) * MIB, .arena = f->arena};
+    bool ends[] = {true, false};
+    struct error e = {0};
+    struct upload *u;
+    struct stat st;
+    int fd;
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(upload_open(f->store, &spec, &u, &e), ERR_NONE);
+        assert_int_equal(
+            upload_begin_file(u, "a", NULL, UPLOAD_SIZE_UNKNOWN, &e), ERR_NONE);
+        for (int n = 0; n < 9; n++)
+            assert_int_equal(upload_append(u, data, MIB, &e), ERR_NONE);
+        fd = dup(u->fd);
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_true(st.st_blocks * 512 > 15 * MIB);
+        assert_true(st.st_blocks * 512 < 18 * MIB + SLACK);
+        if (ends[i])
+            assert_int_equal(upload_end_file(u, &e), ERR_NONE);
+        else
+            session_close(u);
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_int_equal(st.st_size, 9 * MIB);
+        assert_true(st.st_blocks * 512 < 9 * MIB + SLACK);
+        close(fd);
+        upload_discard(u, &e);
+    }
+}
+
 static void pages_filter_and_order(void **state)
 {
     struct fixture *f = *state;
@@ -833,6 +869,7 @@ int main(void)
         STORE_TEST(apache_is_told_to_bar_the_data),
         STORE_TEST(limits_are_named),
         STORE_TEST(reserve_is_kept),
+        STORE_TEST(blocks_ahead_are_given_back),
         STORE_TEST(pages_filter_and_order),
         STORE_TEST(download_survives_delete),
         STORE_TEST(symlink_is_not_followed),
