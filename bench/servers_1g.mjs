@@ -13,7 +13,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { Server as Front, root } from '../tests/lib/server.mjs'
 import { children, family } from '../tests/lib/processes.mjs'
-import { servers } from '../tests/lib/servers.mjs'
+import { bodiesByName, servers } from '../tests/lib/servers.mjs'
 import { column, median, ratioTable, verdict } from './figures.mjs'
 import { GIB, inTurn, load, put, remove } from './load.mjs'
 import { cpu } from './server.mjs'
@@ -29,28 +29,25 @@ Alias "/dav/" "\${SLIPWAY_UPLOADS}/"
 </Location>
 `
 
-// Lines for the end of a server's configuration.
-const dav = {
-  lighttpd: `
+const lighttpdDav = `
 server.modules += ( "mod_webdav" )
 alias.url += ( "/dav/" => var.slipway_uploads + "/" )
 $HTTP["url"] =~ "^/dav/" {
     webdav.activate = "enable"
     server.stream-request-body = 1
 }
-`,
-  'apache-proxy': apacheDav,
-  'apache-fcgid': apacheDav,
-  'apache-cgi': apacheDav,
-  nginx: `
-location ^~ /dav/ {
+`
+
+// nginx's WebDAV, as nginx comes or with the buffer that slipway gets, which is
+// most of what there is to set.
+const nginxDav = (place, buffer) => `
+location ^~ ${place}/ {
     alias $slipway_uploads/;
     dav_methods PUT DELETE;
     client_max_body_size 0;
-    client_body_buffer_size 128k;
+    ${buffer}
 }
-`,
-}
+`
 
 // lighttpd's place for bench/minimal.c, with the settings of slipway's.
 const minimal = (program) => `
@@ -69,51 +66,49 @@ $HTTP["url"] =~ "^/minimal(/|$)" {
 }
 `
 
-// The recipe at the end of nginx-example.conf, by which nginx gives its file
-// of the body away, in the place that it names. The test servers of nginx have
-// all such files in spool/body.
-function nameBodies(file) {
-  const text = fs.readFileSync(path.join(root, 'nginx-example.conf'), 'utf8')
-  const recipe = text.slice(text.indexOf('# --- Bodies by name')).split('\n')
-    .filter((line) => /^#   (client_body_in_file_only|fastcgi)/.test(line))
-    .map((line) => line.slice(4))
-  if (recipe.length !== 4) throw new Error('nginx-example.conf: no recipe')
-  fs.writeFileSync(file,
-    text.replace('fastcgi_request_buffering off;', recipe.join('\n')))
-  return file
-}
-
 // The front servers to start: in which table its figures are, and its ways to
 // upload, with where they lead.
 function fronts(tools) {
   const upload = '/slipway/upload'
-  const pair = (name, table, more) => [
-    { name, table, digest: 'none', extra: dav[name], ...more,
-      ways: { WebDAV: '/dav', 'slipway none': upload } },
-    { name, table, digest: 'sha256', ...more,
-      ways: { 'slipway sha256': upload } },
+  const pair = (name, table, ways, more) => [
+    { name, table, digest: 'none', ways: { ...ways, 'slipway none': upload }, ...more },
+    { name, table, digest: 'sha256', ways: { 'slipway sha256': upload }, ...more },
   ]
-  const list = Object.keys(servers)
-    .flatMap((name) => pair(name, servers[name].title))
-  const lighttpd = list.find(({ name }) => name === 'lighttpd')
-  lighttpd.extra += minimal(tools.minimal)
-  lighttpd.ways = { WebDAV: '/dav', minimal: '/minimal', 'slipway none': upload }
-  return [...list, ...pair('nginx', 'nginx, bodies by name', { bodies: true })]
+  const apache = (name) => pair(name, servers[name].title, { WebDAV: '/dav' },
+    { extra: apacheDav })
+  const nginx = (table, example) => {
+    const [buffer] = /client_body_buffer_size .*;/
+      .exec(fs.readFileSync(example, 'utf8'))
+    return pair('nginx', table,
+      { WebDAV: '/dav', 'WebDAV, same buffer': '/dav-alike' },
+      { extra: nginxDav('/dav', '') + nginxDav('/dav-alike', buffer), example })
+  }
+  const byName = path.join(tools.dir, 'nginx-bodies.conf')
+  fs.writeFileSync(byName, bodiesByName())
+  return [
+    ...pair('lighttpd', servers.lighttpd.title,
+      { WebDAV: '/dav', minimal: '/minimal' },
+      { extra: lighttpdDav + minimal(tools.minimal) }),
+    ...['apache-proxy', 'apache-fcgid', 'apache-cgi'].flatMap(apache),
+    ...nginx('nginx', path.join(root, 'nginx-example.conf')),
+    ...nginx('nginx, bodies by name', byName),
+  ]
 }
 
 const running = new Set()
 
-async function start(tools, { name, digest, bodies, extra = '' }) {
+async function start(tools, { name, digest, extra, example }) {
   const server = await Front.start({
     server: name,
     bin: tools.slipway,
     extra,
-    example: bodies ? nameBodies(path.join(tools.dir, 'nginx-bodies.conf')) : '',
+    example,
     config: {
       ...servers[name].config,
       'upload.digest': digest,
       'access.anonymous': 'upload download list delete',
-      ...bodies && { 'server.body_files': 'spool/body' },
+      // Where nginx leaves bodies, if it does.
+      ...name === 'nginx' && { 'server.body_files': 'spool/body' },
     },
   })
   running.add(server)
@@ -189,12 +184,12 @@ async function measure(server, work) {
 // One upload by each way of a front server; add(way, result) gets them. The
 // file of slipway without a digest is also downloaded, by itself and offloaded.
 let serial = 0
-async function uploads(tools, { server, ways, bodies }, round, add) {
+async function uploads(tools, { server, ways }, round, add) {
   for (const [way, to] of inTurn(Object.entries(ways), round)) {
     const file = await measure(server, () =>
       put(tools, server, `${to}/${++serial}-*.bin`, GIB))
     add(way, file)
-    if (way === 'slipway none' && !bodies) {
+    if (way === 'slipway none') {
       for (const from of ['url', 'download']) {
         add(from, await measure(server, () =>
           load(tools, server, 'download', file[from])))
@@ -233,7 +228,6 @@ function uploadTable(title, target, results) {
 function downloadTable(all) {
   ratioTable('servers-1g: GET of 1 GiB; ratio to the static file', 'MiB/s',
     ['CPU s/GiB', 'of server'], Object.entries(all)
-      .filter(([, { url }]) => url)
       .flatMap(([title, { url, download }]) => {
         const reference = column(url, 'speed')
         return [['static file', url], ['slipway offloaded', download]]

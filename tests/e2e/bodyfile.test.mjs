@@ -15,21 +15,12 @@ import {
 import { opening, output, record, talk, type } from '../lib/fastcgi.mjs';
 import { json } from '../lib/http.mjs';
 import { apiBase, binary, filesBelow, root, Server } from '../lib/server.mjs';
-import { servers } from '../lib/servers.mjs';
+import { bodiesByName, servers } from '../lib/servers.mjs';
 
 const bodies = fs.mkdtempSync(path.join(os.tmpdir(), 'slipway-bodies-'));
 const example = path.join(bodies, '..', `${path.basename(bodies)}.conf`);
 
-// The example with its recipe for bodies switched on.
-function withRecipe(text) {
-  const recipe = text.slice(text.indexOf('# --- Bodies by name')).split('\n')
-    .filter((line) => /^#   (client_body|fastcgi)/.test(line))
-    .map((line) => line.slice(4).replaceAll('/var/lib/slipway/bodies', bodies));
-  assert.equal(recipe.length, 5);
-  return text.replace('fastcgi_request_buffering off;', recipe.join('\n'));
-}
-
-fs.writeFileSync(example, withRecipe(fs.readFileSync(path.join(root, 'nginx-example.conf'), 'utf8')));
+fs.writeFileSync(example, bodiesByName(bodies));
 const server = await Server.start({
   server: 'nginx', example,
   config: { ...fast, ...servers.nginx.config, 'server.body_files': bodies },

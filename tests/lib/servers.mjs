@@ -2,6 +2,7 @@
 // and whether it starts slipway itself. Their configurations are printed by
 // scripts/servers/, which includes the example configurations in the root.
 import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -54,6 +55,22 @@ export const standard = process.env.SLIPWAY_SERVER ?? 'lighttpd';
 export const searchPath = [
   process.env.PATH, '/usr/sbin', '/sbin', path.join(root, 'build/tools/usr/sbin'),
 ].join(':');
+
+// nginx-example.conf with the recipe at its end: bodies by name, in directory or
+// else where the server leaves its temporary files.
+export function bodiesByName(directory) {
+  const text = fs.readFileSync(path.join(root, 'nginx-example.conf'), 'utf8');
+  const recipe = text.slice(text.indexOf('# --- Bodies by name')).split('\n')
+    .filter((line) => /^#   (client_body|fastcgi)/.test(line))
+    .map((line) => line.slice(4).replaceAll('/var/lib/slipway/bodies', directory))
+    .filter((line) => directory || !line.startsWith('client_body_temp_path'));
+  const replaced = /^ +(fastcgi_request_buffering|client_body_buffer_size) .*\n/gm;
+  if (recipe.length !== (directory ? 6 : 5) || text.match(replaced)?.length !== 2) {
+    throw new Error('nginx-example.conf: the recipe for bodies by name has changed');
+  }
+  return text.replace(replaced, '')
+    .replace('fastcgi_pass slipway;', ['fastcgi_pass slipway;', ...recipe].join('\n'));
+}
 
 // The configuration of a server. variables: see scripts/servers/README.
 export function configuration(name, variables) {
