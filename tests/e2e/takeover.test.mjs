@@ -29,29 +29,35 @@ const count = (what) => counts.set(what, (counts.get(what) ?? 0) + 1);
 const pool = crypto.randomBytes(1 << 20);
 const stored = new Map(); // name -> digest
 
-// Connections that are free, for the next request. Servers close what is idle
-// for some seconds.
+// Connections that are free. A server may close one just when the next request
+// goes out; so they are for what is safe, which is asked again then (RFC 9110
+// section 9.2.2).
 class Lines {
   #free = [];
 
-  #take() {
+  #takeFree() {
     for (let free = this.#free.pop(); free; free = this.#free.pop()) {
       if (!free.line.closed && Date.now() - free.since < 1000) return free.line;
       free.line.close();
     }
-    return new Connection(this.port);
+    return undefined;
   }
 
   constructor(port) {
     this.port = port;
   }
 
+  // Gives null if the server closed the connection without an answer.
+  async ask(method, path, options = {}) {
+    const used = ['HEAD', 'GET'].includes(method) ? this.#takeFree() : undefined;
+    const answer = used && await this.#askOn(used, method, path, options);
+    return answer || this.#askOn(new Connection(this.port), method, path, options);
+  }
+
   // body may come in two parts, the second of them when it is answered or the
   // pause is over; the first comes apart from the head, without which lighttpd
   // keeps it to itself.
-  // Gives null if the server closed the connection without an answer.
-  async ask(method, path, { headers = [], body = Buffer.alloc(0), pauseAt, pause } = {}) {
-    const line = this.#take();
+  async #askOn(line, method, path, { headers = [], body = Buffer.alloc(0), pauseAt, pause }) {
     const first = head({
       method, path, headers: [...headers, ['Content-Length', body.length], ['Connection', 'keep-alive']],
     });
