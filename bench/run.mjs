@@ -66,7 +66,8 @@ function printMachine() {
   if (type === 'ext4' &&
     !journals.some((name) => name.startsWith(`${path.basename(device)}-`))) {
     console.log('WARNING: this ext4 has no journal and creates files slowly; ' +
-      'set TMPDIR to another file system')
+      'set TMPDIR to another file system; one on a loop device needs ' +
+      'losetup --direct-io=on')
   }
 }
 
