@@ -356,18 +356,20 @@ static void start_writeback(struct upload *u)
 }
 
 /* Allocate ahead of the bytes: as much again as the file has, so that a client
- * that sends little does not claim much. */
+ * that sends little does not claim much, and nothing where space is short. */
 static void preallocate(struct upload *u, size_t len)
 {
     uint64_t size = u->current->size, left = still_expected(u);
     uint64_t more = size < ALLOCATE_MOST ? size : ALLOCATE_MOST;
+    struct error ignored;
 
     if (more > left)
         more = left;
     if (more < ALLOCATE_LEAST || size + len <= u->allocated_to)
         return;
-    disk_preallocate(u->fd, size, more);
     u->allocated_to = size + more;
+    if (check_space(u->store, left + ALLOCATE_MOST, &ignored) == ERR_NONE)
+        disk_preallocate(u->fd, size, more);
 }
 
 enum error_code upload_append(struct upload *u, const void *data, size_t len,

@@ -4,7 +4,9 @@
 //   SEED=n node --test tests/e2e/rough.test.mjs    repeats a run's choices
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
+import fs from 'node:fs';
 import { Agent } from 'node:http';
+import path from 'node:path';
 import { describe } from 'node:test';
 
 import { DefaultHttpStack, Upload } from 'tus-js-client';
@@ -16,10 +18,10 @@ import { gathers, hears, rounds, testsOf } from '../lib/every_server.mjs';
 import { json } from '../lib/http.mjs';
 import { ietf, offsetOf, Resumable, tus } from '../lib/resumable.mjs';
 import { RoughProxy } from '../lib/rough.mjs';
-import { apiBase, Server } from '../lib/server.mjs';
+import { apiBase, filesBelow, Server } from '../lib/server.mjs';
 import { standard } from '../lib/servers.mjs';
 import * as sqlite from '../lib/sqlite.mjs';
-import { sleep } from '../lib/wait.mjs';
+import { sleep, waitFor } from '../lib/wait.mjs';
 
 const test = testsOf(import.meta.url);
 const KIB = 1 << 10;
@@ -230,6 +232,15 @@ describe('slow networks', { concurrency: 3 }, () => {
 const SIZE = 500000;
 const ARRIVED = 300000;
 
+// Wait until slipway has so many bytes of an upload.
+async function arrived(id, size) {
+  await waitFor(`${size} bytes of ${id}`, async () => {
+    const home = await sqlite.value(server.database, `SELECT home FROM upload WHERE id = '${id}'`);
+    return home && filesBelow(path.join(server.incoming, home)).some((name) => (
+      fs.statSync(path.join(server.incoming, home, name)).size === size));
+  });
+}
+
 // An upload whose client has sent some bytes and then says nothing more.
 async function hungUpload({ protocol = tus, creating = false, extra = [] } = {}) {
   const data = crypto.randomBytes(SIZE);
@@ -252,6 +263,7 @@ async function hungUpload({ protocol = tus, creating = false, extra = [] } = {})
     length: SIZE,
   });
   await victim.send(data.subarray(0, ARRIVED));
+  await arrived(id, ARRIVED);
   return { protocol, data, name, id, victim };
 }
 
@@ -375,7 +387,6 @@ describe('hung clients', { concurrency: 4 }, () => {
     const victims = [upload.victim];
     let offset;
     for (let i = 0; i < 10; i++) {
-      await sleep(100);
       const started = Date.now();
       offset = await soon('HEAD', started, headOf(pick(['/slipway', '/second']), upload));
       assert.equal(offset, ARRIVED + i * 1000);
@@ -384,10 +395,10 @@ describe('hung clients', { concurrency: 4 }, () => {
         headers: [...tus.always, ...tus.append(offset)], length: SIZE - offset,
       });
       await next.send(upload.data.subarray(offset, offset + 1000));
+      await arrived(upload.id, offset + 1000);
       await victimIsOver({ victim: victims.at(-1) }, started);
       victims.push(next);
     }
-    await sleep(100);
     const started = Date.now();
     offset = await soon('HEAD', started, headOf('/slipway', upload));
     await finishFrom(offset, '/slipway', upload);
