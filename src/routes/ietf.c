@@ -85,13 +85,15 @@ static enum error_code end(struct transfer *t, bool complete,
     return ERR_NONE;
 }
 
-/* More bytes than the length: the draft wants the whole upload invalid. */
+/* More bytes than the length: the draft wants the whole upload invalid. While
+ * the request runs, its client is told of what is safe; of one with a digest
+ * nothing is before its end. */
 static enum error_code receive(struct transfer *t, struct error *e)
 {
     const char *id = upload_id(t->upload);
     enum error_code code;
 
-    if (ietf_may_interim(t->app, t->req)) {
+    if (t->check_count == 0 && ietf_may_interim(t->app, t->req)) {
         t->tell = ietf_tell_offset;
         t->told_at = clock_monotonic_ms();
     }
@@ -219,6 +221,14 @@ static enum error_code check_append(const struct request *req, struct upload *u,
     return code;
 }
 
+/* The append failed, and the upload goes on from here. */
+static void put_kept(const struct transfer *t, struct response *res)
+{
+    response_header(res, "Upload-Offset", "%" PRIu64,
+                    upload_acknowledged(t->upload));
+    ietf_put_complete(t->req, res, false);
+}
+
 static enum error_code append(struct transfer *t, uint64_t offset,
                               bool complete, struct response *res,
                               struct error *e)
@@ -237,9 +247,11 @@ static enum error_code append(struct transfer *t, uint64_t offset,
         upload_expect(t->upload, sha256);
     ietf_take_content_digest(t);
     code = receive(t, e);
-    return code == ERR_NONE
-               ? end(t, complete, res, ietf_version(t->req)->append_status, e)
-               : code;
+    if (code == ERR_NONE)
+        return end(t, complete, res, ietf_version(t->req)->append_status, e);
+    if (code != ERR_LENGTH && code != ERR_GONE)
+        put_kept(t, res);
+    return code;
 }
 
 /* The upload is stored. A client that missed the answer asks again with
@@ -307,13 +319,16 @@ enum error_code ietf_patch(struct app *app, struct request *req, const char *id,
 
 enum error_code ietf_check_fields(const struct request *req, struct error *e)
 {
-    if (!ietf_version(req)->strict ||
-        !(request_header(req, "Upload-Offset") ||
-          request_header(req, "Upload-Incomplete")))
+    const struct ietf_version *v = ietf_version(req);
+    const char *complete = v->incomplete ? "Upload-Incomplete"
+                                         : "Upload-Complete";
+
+    if (!v->strict || !(request_header(req, "Upload-Offset") ||
+                        request_header(req, complete)))
         return ERR_NONE;
     return error_set(e, ERR_BAD_REQUEST,
-                     "This request must not have Upload-Offset or "
-                     "Upload-Incomplete.");
+                     "This request must not have Upload-Offset or %s.",
+                     complete);
 }
 
 enum error_code ietf_gone(const struct request *req, enum error_code code,
@@ -328,5 +343,5 @@ void ietf_state(const struct app *app, const struct request *req,
                 struct response *res, const struct progress *p)
 {
     ietf_put_complete(req, res, p->state == UPLOAD_STORED);
-    ietf_put_limits(app, req, res);
+    ietf_put_limits_of(app, req, res, p);
 }

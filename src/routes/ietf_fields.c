@@ -6,22 +6,24 @@
 
 #include <inttypes.h>
 #include <nettle/base64.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "http/params.h"
 #include "http/structured.h"
 #include "routes/ietf.h"
 
 static const struct ietf_version versions[] = {
     {3, true, false, true, 201, true, "max-age"},
-    {5, false, false, false, 204, false, "max-age"},
-    {6, false, true, false, 204, false, "expires"},
+    {5, false, false, true, 201, true, "max-age"},
+    {6, false, true, true, 201, true, "expires"},
     {7, false, true, false, 204, false, "max-age"},
     {8, false, true, false, 204, false, "max-age"},
 };
 
 enum { VERSIONS = sizeof versions / sizeof versions[0], TYPE_MAX = 64 };
+
+static const uint64_t INTEGER_MAX = 999999999999999;
 
 static const char complete_field[] = "Upload-Complete";
 static const char incomplete_field[] = "Upload-Incomplete";
@@ -108,24 +110,53 @@ void ietf_put_complete(const struct request *req, struct response *res,
         response_header(res, complete_field, "?%d", complete);
 }
 
+/* A member of a Dictionary, with the comma after it; none for 0. An Integer has
+ * at most 15 digits (RFC 8941 section 3.3.1). */
+static const char *member(const struct request *req, const char *key,
+                          uint64_t value)
+{
+    return value == 0 ? ""
+                      : arena_printf(req->arena, "%s=%" PRIu64 ", ", key,
+                                     value < INTEGER_MAX ? value : INTEGER_MAX);
+}
+
+/* lifetime: seconds from now, or negative if there is no end. */
+static void put_limits(const struct app *app, const struct request *req,
+                       struct response *res, int64_t lifetime)
+{
+    const struct config *c = app->config;
+    const char *max_size = member(req, "max-size",
+                                  config_number(c, OPT_MAX_FILE_SIZE));
+    const char *max_append = member(req, "max-append-size",
+                                    config_number(c, OPT_MAX_REQUEST_SIZE));
+    const char *max_age = "";
+
+    if (lifetime >= 0)
+        max_age = arena_printf(req->arena, ", %s=%" PRId64,
+                               ietf_version(req)->max_age, lifetime);
+    if (max_size && max_append && max_age)
+        response_header(res, "Upload-Limit", "%s%smin-size=%" PRIu64 "%s",
+                        max_size, max_append,
+                        config_number(c, OPT_MIN_FILE_SIZE), max_age);
+}
+
 void ietf_put_limits(const struct app *app, const struct request *req,
                      struct response *res)
 {
-    const struct config *c = app->config;
-    uint64_t most = config_number(c, OPT_MAX_FILE_SIZE);
-    uint64_t append = config_number(c, OPT_MAX_REQUEST_SIZE);
-    char max_size[40] = "", max_append[40] = "";
+    put_limits(app, req, res,
+               (int64_t)config_number(app->config, OPT_EXPIRE_AFTER));
+}
 
-    if (most)
-        (void)snprintf(max_size, sizeof max_size, "max-size=%" PRIu64 ", ",
-                       most);
-    if (append)
-        (void)snprintf(max_append, sizeof max_append,
-                       "max-append-size=%" PRIu64 ", ", append);
-    response_header(
-        res, "Upload-Limit", "%s%smin-size=%" PRIu64 ", %s=%" PRIu64, max_size,
-        max_append, config_number(c, OPT_MIN_FILE_SIZE),
-        ietf_version(req)->max_age, config_number(c, OPT_EXPIRE_AFTER));
+void ietf_put_limits_of(const struct app *app, const struct request *req,
+                        struct response *res, const struct progress *p)
+{
+    int64_t left = (p->expires_at - clock_wall_ms()) / 1000;
+
+    if (p->state == UPLOAD_STORED)
+        left = -1;
+    else if (left < 0)
+        left = 0;
+    put_limits(app, req, res, left);
 }
 
 void ietf_options(const struct app *app, const struct request *req,
@@ -155,7 +186,8 @@ void ietf_tell_offset(const struct transfer *t)
     struct response r;
 
     begin_interim(t->req, &r);
-    response_header(&r, "Upload-Offset", "%" PRIu64, upload_offset(t->upload));
+    response_header(&r, "Upload-Offset", "%" PRIu64,
+                    upload_acknowledged(t->upload));
     t->req->interim(t->req->interim_ctx, &r);
 }
 

@@ -32,9 +32,13 @@ bool ietf_has_type(const struct request *req, const char *wanted);
 void ietf_put_complete(const struct request *req, struct response *res,
                        bool complete);
 
-/* Upload-Limit. */
+/* Upload-Limit, of an upload that was just written to or of any. */
 void ietf_put_limits(const struct app *app, const struct request *req,
                      struct response *res);
+
+/* The same with the lifetime that this one still has. */
+void ietf_put_limits_of(const struct app *app, const struct request *req,
+                        struct response *res, const struct progress *p);
 
 /* Interim responses (104): whether the request may get them; that there is
  * support; where the upload is; how far it is, for transfer's tell. */

@@ -94,8 +94,9 @@ void upload_set_fields(struct upload *u, const char *fields);
 /* The digest that the whole file must have. */
 void upload_expect(struct upload *u, const unsigned char sha256[32]);
 
-uint64_t upload_offset(const struct upload *u); /* bytes received */
-uint64_t upload_total(const struct upload *u);  /* or UPLOAD_SIZE_UNKNOWN */
+uint64_t upload_offset(const struct upload *u);       /* bytes received */
+uint64_t upload_acknowledged(const struct upload *u); /* those that are safe */
+uint64_t upload_total(const struct upload *u); /* or UPLOAD_SIZE_UNKNOWN */
 bool upload_is_partial(const struct upload *u);
 const char *upload_fields(const struct upload *u); /* as created, never NULL */
 

@@ -89,7 +89,8 @@ static int open_named(struct upload *u, int dir)
     return fd;
 }
 
-/* Open the file at the last acknowledged byte. */
+/* Open the file at the last acknowledged byte. What is behind it goes, also
+ * blocks that a killed request had allocated ahead. */
 static enum error_code reopen_file(struct upload *u, struct error *e)
 {
     int dir = disk_open_dir(u->home_dir, u->current->id, e);
@@ -107,8 +108,7 @@ static enum error_code reopen_file(struct upload *u, struct error *e)
     if (size < 0 || (uint64_t)size < u->received)
         return error_set(e, ERR_IO,
                          "Acknowledged bytes of this upload are missing.");
-    if ((uint64_t)size > u->received &&
-        ftruncate(u->fd, (off_t)u->received) != 0)
+    if (ftruncate(u->fd, (off_t)u->received) != 0)
         return error_errno(e, errno, "Resuming an upload");
     return ERR_NONE;
 }
@@ -157,7 +157,7 @@ static enum error_code take_up(struct upload *u, bool evict,
     if (code == ERR_NONE)
         code = reopen_file(u, e);
     if (code == ERR_NONE) {
-        u->writeback_from = u->space_checked_at = u->received;
+        u->writeback_from = u->space_checked_at = u->began_at = u->received;
         *out = u;
     } else if (u) {
         session_close(u);
@@ -302,6 +302,11 @@ void upload_expect(struct upload *u, const unsigned char sha256[32])
 uint64_t upload_offset(const struct upload *u)
 {
     return u->received;
+}
+
+uint64_t upload_acknowledged(const struct upload *u)
+{
+    return u->shown;
 }
 
 uint64_t upload_total(const struct upload *u)

@@ -336,7 +336,7 @@ enum error_code upload_begin_file(struct upload *u, const char *name,
         f->directory = u->directory->id;
     digest_init(&u->digest);
     u->digesting = wants_digest(u);
-    u->writeback_from = u->allocated_to = 0;
+    u->writeback_from = u->began_at = u->allocated_to = 0;
     u->current = f;
     file_list_append(&u->files, f);
     return ERR_NONE;
@@ -355,14 +355,17 @@ static void start_writeback(struct upload *u)
     u->writeback_from = u->current->size;
 }
 
-/* Allocate ahead of the bytes: as much again as the file has, so that a client
- * that sends little does not claim much, and nothing where space is short. */
+/* Allocate ahead of the bytes: as much again as this request has brought, so
+ * that small ones do without and nobody claims much by sending little; and
+ * nothing where space is short. */
 static void preallocate(struct upload *u, size_t len)
 {
     uint64_t size = u->current->size, left = still_expected(u);
-    uint64_t more = size < ALLOCATE_MOST ? size : ALLOCATE_MOST;
+    uint64_t more = size - u->began_at;
     struct error ignored;
 
+    if (more > ALLOCATE_MOST)
+        more = ALLOCATE_MOST;
     if (more > left)
         more = left;
     if (more < ALLOCATE_LEAST || size + len <= u->allocated_to)

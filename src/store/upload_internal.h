@@ -39,6 +39,7 @@ struct upload {
     uint64_t shown;                      /* what the row says of received */
     uint64_t space_checked_at; /* received, when space was last checked */
     uint64_t writeback_from;   /* offset not yet handed to the disk */
+    uint64_t began_at;         /* bytes the current file had before */
     uint64_t allocated_to;     /* offset up to which blocks are, or 0 */
     int64_t checked_at;        /* monotonic ms of the last upload_check */
     int64_t shown_at;          /* monotonic ms of the last progress */

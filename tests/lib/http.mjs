@@ -97,12 +97,16 @@ export class Connection {
     return whole.subarray(0, count);
   }
 
+  // Answers with 1xx to the last request so far.
+  interim = [];
+
   // The next answer that is not 1xx, with those that are in its interim; null
   // if the connection ended before one began. method tells whether a body
   // follows.
   async response(method = 'GET', { timeout = 20000 } = {}) {
     const deadline = Date.now() + timeout;
     const interim = [];
+    this.interim = interim;
     for (;;) {
       const head = await this.#until('\r\n\r\n', deadline);
       if (!head) {
