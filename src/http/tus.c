@@ -204,7 +204,7 @@ bool tus_concat_next(const char **at, char *path, size_t cap)
     *at = s + strcspn(s, " \t");
     start = find_path(s);
     len = strcspn(start, "?# \t");
-    if (*start == '/' && len < cap) {
+    if (len < cap) {
         memcpy(path, start, len);
         path[len] = '\0';
     }

@@ -130,7 +130,7 @@ static enum error_code open_chunk(struct chunk *c, struct error *e)
     if (code != ERR_ID_IN_USE)
         return code;
     code = upload_resume(s, spec.arena, spec.id, &c->t.upload, e);
-    c->is_done = code == ERR_COMPLETED || code == ERR_GONE; /* or used up */
+    c->is_done = code == ERR_COMPLETED; /* or used up */
     if (code == ERR_NONE && upload_total(c->t.upload) != spec.total) {
         upload_abandon(c->t.upload);
         c->t.upload = NULL;

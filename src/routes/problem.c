@@ -121,6 +121,9 @@ static void as_html(const struct request *req, struct response *res,
                error_slug(e->code));
     html_escape(&b, req->id);
     buf_puts(&b, "</small></p></html>\n");
+    response_header(res, "Content-Security-Policy",
+                    "default-src 'none'; base-uri 'none'; "
+                    "frame-ancestors 'none'");
     response_text(res, "text/html; charset=utf-8", buf_text(&b), b.len);
     buf_free(&b);
 }

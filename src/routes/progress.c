@@ -1,6 +1,11 @@
 /*
  * GET /progress/ID, as JSON or as server-sent events, and POST /cancel/ID.
+ *
+ * A stream of events holds a thread for as long as its upload lasts. So that
+ * uploads get threads too, streams have half of them; a further one ends after
+ * one event, and its client comes again by itself.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,7 +26,11 @@ struct watch {
     char *last;    /* what was sent last, malloc'ed */
     int silent_ms; /* since anything was sent */
     bool ended;    /* the session is over, or unknown */
+    bool begun;    /* it counts as a stream */
+    bool brief;    /* there are too many: one event */
 };
+
+static atomic_uint streams; /* that there are, in the process */
 
 /* One look, as JSON text for the caller to free. NULL if it is gone. */
 static char *look(struct watch *w)
@@ -51,18 +60,39 @@ static void wait_step(void)
     nanosleep(&step, NULL);
 }
 
+static void begin(struct watch *w)
+{
+    uint64_t most = config_number(w->app->config, OPT_MAX_THREADS) / 2;
+
+    w->brief = atomic_fetch_add(&streams, 1) >= (most > 1 ? most : 1);
+    w->begun = true;
+}
+
+static void stop(void *ctx)
+{
+    struct watch *w = ctx;
+
+    free(w->last);
+    w->last = NULL;
+    if (w->begun)
+        atomic_fetch_sub(&streams, 1);
+    w->begun = false;
+}
+
 /* An event when something has changed; the last one tells the end state. */
 static bool produce(void *ctx, struct buf *out)
 {
     struct watch *w = ctx;
+    bool is_over = w->ended || (w->brief && w->last);
     char *now;
 
-    if (w->last && !w->ended)
+    if (!w->begun)
+        begin(w);
+    if (w->last && !is_over)
         wait_step();
-    now = w->ended ? NULL : look(w);
+    now = is_over ? NULL : look(w);
     if (!now) {
-        free(w->last);
-        w->last = NULL;
+        stop(w);
         return false;
     }
     if (!w->last || strcmp(now, w->last) != 0) {
@@ -75,13 +105,6 @@ static bool produce(void *ctx, struct buf *out)
     free(w->last);
     w->last = now;
     return true;
-}
-
-static void stop(void *ctx)
-{
-    struct watch *w = ctx;
-
-    free(w->last);
 }
 
 static enum error_code events(struct app *app, struct request *req,

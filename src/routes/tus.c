@@ -178,15 +178,28 @@ static enum error_code create_one(struct app *app, struct request *req,
     return code;
 }
 
+/* A path that is relative to the request's, from the root on, in the arena
+ * (RFC 3986 section 5.2; dots have no place in it). */
+static const char *resolve(const struct request *req, const char *path)
+{
+    const char *slash = strrchr(req->path, '/');
+    int directory = slash ? (int)(slash - req->path) + 1 : 0;
+
+    return *path == '/' ? path
+                        : arena_printf(req->arena, "%s%.*s%s", req->base,
+                                       directory, req->path, path);
+}
+
 /* The id that a URL in Upload-Concat names, in the arena. */
-static enum error_code part_id(const struct request *req, const char *path,
+static enum error_code part_id(const struct request *req, const char *url,
                                const char **id, struct error *e)
 {
     static const char resource[] = "/upload/";
+    const char *path = resolve(req, url);
     size_t base = strlen(req->base);
     size_t before = base + sizeof resource - 1;
 
-    if (strncmp(path, req->base, base) == 0 &&
+    if (path && strncmp(path, req->base, base) == 0 &&
         strncmp(path + base, resource, sizeof resource - 1) == 0 &&
         id_is_upload(path + before)) {
         *id = arena_strdup(req->arena, path + before);

@@ -2,6 +2,7 @@
 // where a connection has to break, a proxy of the test between them. The pages
 // do what the documentation of each widget shows; all bytes are compared.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
@@ -644,6 +645,27 @@ describe('Dropzone', { concurrency: 3 }, () => {
       .map((answer) => `${answer.status} ${answer.body}`
         .replace(/\s+/g, ' ').replace('{ "files": [', '{"files":['));
     await check(file, { answers: told });
+  });
+
+  test('a chunk whose time is over is refused, not forgotten', async () => {
+    const uuid = '0c7d4b6e-2f3a-4c5d-8e9f-aabbccddeeff';
+    const send = () => {
+      const fields = {
+        dzuuid: uuid, dzchunkindex: 1, dztotalfilesize: 12, dzchunksize: 4, dztotalchunkcount: 3,
+        dzchunkbyteoffset: 4,
+      };
+      const { type, body } = multipart([
+        ...Object.entries(fields).map(([name, value]) => ({ name, value: String(value) })),
+        { name: 'file', filename: 'late.txt', data: 'late' }]);
+      return server.request({
+        method: 'POST', path: '/slipway/dropzone', headers: [['Content-Type', type], acceptJson], body,
+      });
+    };
+    assert.equal((await send()).status, 200);
+    assert.equal((await send()).status, 200, 'once more');
+    execFileSync('sqlite3', ['-cmd', '.timeout 5000', server.database,
+      `UPDATE upload SET updated_at = 0 WHERE id = 'dz-${uuid}-1'`]);
+    assert.equal((await send()).status, 410);
   });
 
   test('a refusal is shown', () => withPage('dropzone', async (opened) => {

@@ -247,8 +247,8 @@ test('progress of a body without a length has no total until it is stored', asyn
 });
 
 // The data of all events of a stream that ends by itself.
-async function events(path) {
-  const connection = new Connection(server.port);
+async function events(path, { port } = server) {
+  const connection = new Connection(port);
   await connection.send(head({ path, headers: [['Accept', 'text/event-stream']] }));
   const answer = await connection.response('GET', { timeout: 20000 });
   connection.close();
@@ -304,6 +304,31 @@ test('the first event comes at once, not at the end', async () => {
   assert.match(text, /event: progress\ndata: \{/);
   await ask.second('POST', `/cancel/${id}`);
   sender.close();
+});
+
+test('streams of events leave half of the threads to others', async (t) => {
+  const few = await Server.start({ config: { ...fast, 'server.max_threads': 4 } });
+  t.after(() => few.stop());
+  const id = 'watched_by_many';
+  const path = `${apiBase}/progress/${id}`;
+  const sender = new Sender(few, { path: `${apiBase}/upload/w`, headers: [['Upload-Id', id]], length: 10 });
+  await sender.send('12345');
+  await waitFor('the upload', async () => (await few.request({ path })).status === 200);
+  const lasting = [];
+  for (let i = 0; i < 2; i++) {
+    const { body } = await fetch(`http://127.0.0.1:${few.port}${path}`, { headers: { Accept: 'text/event-stream' } });
+    lasting.push(body.getReader());
+    await lasting[i].read(); // its first event
+  }
+  for (let i = 0; i < 3; i++) {
+    assert.deepEqual((await events(path, few)).map(({ state }) => state), ['receiving']);
+  }
+  await sender.send('67890');
+  for (const stream of lasting) {
+    const { value } = await stream.read();
+    assert.match(Buffer.from(value).toString(), /"stored"/);
+  }
+  assert.equal((await events(path, few)).at(-1).state, 'stored');
 });
 
 test('events tell of a cancel', async () => {

@@ -7,7 +7,7 @@ import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 
-import { acceptJson, fast, iniOf, isProblem, picture, startCgi, unchanged } from '../lib/e2e.mjs';
+import { acceptJson, cgi, fast, iniOf, isProblem, picture, startCgi, unchanged } from '../lib/e2e.mjs';
 import { json } from '../lib/http.mjs';
 import { apiBase, binary, Server } from '../lib/server.mjs';
 import { waitFor } from '../lib/wait.mjs';
@@ -64,6 +64,18 @@ test('SIGTERM after the whole body does not undo the upload', async () => {
   await waitFor('it to be stored', async () => (await state(id)).state === 'stored');
   run.child.kill('SIGTERM');
   assert.equal((await state(id)).state, 'stored');
+});
+
+// Clients of resumable uploads begin anew after a 5xx.
+test('while slipway.ini is wrong an upload can wait', async () => {
+  const ini = path.join(server.dir, 'wrong.ini');
+  fs.writeFileSync(ini, 'nonsense = 1\n');
+  const ask = (method, headers) => cgi(ini, { method, path: '/upload/a', headers: [acceptJson, ...headers] });
+  for (const header of [['Tus-Resumable', '1.0.0'], ['Upload-Draft-Interop-Version', '8']]) {
+    assert.equal((await ask('HEAD', [header])).status, 423);
+    isProblem(await ask('GET', [header]), 503, 'config');
+  }
+  assert.equal((await ask('HEAD', [])).status, 503);
 });
 
 // mod_cgid: both directions are one socket.

@@ -161,6 +161,10 @@ test('nothing in the uploads is run, interpreted, listed or followed', async () 
     assert.equal(answer.headers.get('content-encoding'), undefined, name);
     assert.match(answer.headers.get('content-security-policy'), /^sandbox/, name);
   }
+  for (const behind of ['/', '/y.pdf', '//y.pdf', '%2fy.pdf', '/y.txt']) {
+    const { status, body } = await get(`x.shtml${behind}`);
+    assert.ok([400, 403, 404].includes(status), `x.shtml${behind}: ${status} ${body}`);
+  }
   assert.equal((await get('x.unknown')).headers.get('content-type'), 'application/octet-stream');
   fs.writeFileSync(at('.htaccess'), 'Options +Indexes +FollowSymLinks +ExecCGI\nForceType text/html\n');
   fs.writeFileSync(at('secret'), 'secret');

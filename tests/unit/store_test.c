@@ -516,6 +516,29 @@ static void reserve_is_kept(void **state)
     assert_int_equal(entries(f, "data/incoming"), 0);
 }
 
+/* The web server shows one and gc empties the other. */
+static void data_and_uploads_lie_apart(void **state)
+{
+    static const char *const extra[] = {"data = uploads/inner\n",
+                                        "[uploads]\ndirectory = data/inner\n",
+                                        "[uploads]\ndirectory = data\n"};
+    struct fixture *f = *state;
+    struct error e;
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/slipway.ini", f->root);
+    for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++) {
+        struct config *c;
+        struct store *s;
+
+        write_ini(f, extra[i]);
+        c = config_load(path, &e);
+        assert_non_null(c);
+        assert_int_equal(store_open(c, &s, &e), ERR_CONFIG);
+        config_free(c);
+    }
+}
+
 /* Blocks are allocated ahead of the bytes, never more than there are bytes
  * already, and none is left beyond the end of the file. */
 static void blocks_ahead_are_given_back(void **state)
@@ -869,6 +892,7 @@ int main(void)
         STORE_TEST(apache_is_told_to_bar_the_data),
         STORE_TEST(limits_are_named),
         STORE_TEST(reserve_is_kept),
+        STORE_TEST(data_and_uploads_lie_apart),
         STORE_TEST(blocks_ahead_are_given_back),
         STORE_TEST(pages_filter_and_order),
         STORE_TEST(download_survives_delete),
