@@ -346,10 +346,10 @@ static void answer(const struct reply *reply, struct request *req,
         problem_response(req, &res, &e);
     } else if (reply->app) {
         app_handle(reply->app, req, &res);
+    } else if (reply->refusal) {
+        refuse(req, &res, reply->refusal);
     } else if (reply->text) {
         put_text(&res, reply->text);
-    } else {
-        refuse(req, &res, reply->refusal);
     }
     send_response(reply->app, req, &res, t);
     bodyfile_close(&file);

@@ -115,16 +115,32 @@ static bool has_safe_fields(const char *answer)
            memmem(policy, strcspn(policy + 1, "\r\n"), "sandbox", 7);
 }
 
+/* Whether a request for the witness with this behind its name gets it. */
+static bool gets_witness(struct patient *p, const char *behind)
+{
+    buf_clear(&p->path);
+    buf_printf(&p->path, "%s/%s%s", place_uploads_url(p->store),
+               p->witness.path, behind);
+    return fetch(p) && patient_status(p) == 200 &&
+           strstr(p->answer, p->witness.content);
+}
+
+static void uploads_are_wrong(struct patient *p, const char *what,
+                              const char *remedy)
+{
+    report_add(p->report, "static files", VERDICT_WRONG,
+               "The web server serves %s/ %s: a page among them could act as "
+               "this site.",
+               place_uploads_url(p->store), what);
+    report_remedy(p->report, "%s", remedy);
+}
+
 void examine_uploads(struct patient *p)
 {
     const char *url = place_uploads_url(p->store);
     char refusal[PATIENT_REFUSAL_MAX];
-    bool found;
+    bool found = gets_witness(p, "");
 
-    buf_clear(&p->path);
-    buf_printf(&p->path, "%s/%s", url, p->witness.path);
-    found = fetch(p) && patient_status(p) == 200 &&
-            strstr(p->answer, p->witness.content);
     patient_refusal(p, refusal);
     if (!found) {
         report_add(p->report, "static files", VERDICT_WRONG,
@@ -135,13 +151,16 @@ void examine_uploads(struct patient *p)
                       "Serve %s there, or correct [uploads] url and directory.",
                       place_uploads(p->store));
     } else if (!has_safe_fields(p->answer)) {
-        report_add(p->report, "static files", VERDICT_WRONG,
-                   "The web server serves %s/ without the header fields for "
-                   "files of strangers: a page among them could act as this "
-                   "site.",
-                   url);
-        report_remedy(p->report, "Take the lines for that directory from the "
-                                 "example configuration of your web server.");
+        uploads_are_wrong(p, "without the header fields for files of strangers",
+                          "Take the lines for that directory from the example "
+                          "configuration of your web server.");
+    } else if (gets_witness(p, "/page.pdf")) {
+        uploads_are_wrong(p,
+                          "with files of strangers under names that anybody "
+                          "adds to theirs, such as FILE/page.pdf",
+                          "Switch path info off: AcceptPathInfo Off for "
+                          "Apache, static-file.disable-pathinfo = enable for "
+                          "lighttpd.");
     } else {
         report_add(p->report, "static files", VERDICT_FINE,
                    "The web server serves the uploads directory at %s/, with "

@@ -310,6 +310,11 @@ const faults = {
     extra: '$HTTP["url"] =~ "^/_upload/." { setenv.set-response-header = ( "X-Content-Type-Options" => "nosniff" ) }',
     wrong: { 'static files': unsafe },
   },
+  'lighttpd, names behind the name of a file': {
+    server: 'lighttpd',
+    extra: '$HTTP["url"] =~ "^/_upload/." { static-file.disable-pathinfo = "disable" }',
+    wrong: { 'static files': [/names that anybody adds to theirs/, /disable-pathinfo/] },
+  },
   'lighttpd, interim answers': { server: 'lighttpd', config: { 'upload.interim': 'on' }, wrong: {} },
   'nginx, bodies gathered and small': {
     server: 'nginx',
