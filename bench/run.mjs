@@ -2,9 +2,10 @@
 //   [--slipway build/slipway] [--static build/slipway-static] [--rounds 5]
 //
 // Each bench runs its contestants in turn (A B C C B A ...) behind one server,
-// so that whatever else the machine does touches all alike. A figure is the median of the rounds; a ratio is the median of the ratios within each
-// round, never of figures from different runs. Temporary files go to $TMPDIR
-// or /tmp; the file system they are on is part of the result.
+// so that whatever else the machine does touches all alike. A figure is the
+// median of the rounds; a ratio is the median of the ratios within each round,
+// never of figures from different runs. Temporary files go to $TMPDIR or /tmp;
+// the file system they are on is part of the result.
 
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'

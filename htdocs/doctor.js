@@ -90,7 +90,7 @@ async function checkStatic(witness) {
       `The uploads directory is served without header fields for files of strangers: ${lost.join(', ')}.`,
       'Take the lines for it from the example configuration of your web server.');
   } else if ((await get(`${witness.static}/page.pdf`)).text === witness.content) {
-    add('wrong', 'static files', 'Files of strangers are served under names that anybody adds to theirs, such as FILE/page.pdf.',
+    add('wrong', 'static files', 'Each FILE is served under FILE/page.pdf as well, with the header fields for that name.',
       'Switch path info off: AcceptPathInfo Off for Apache, static-file.disable-pathinfo = enable for lighttpd.');
   } else {
     add('fine', 'static files', 'The uploads directory is served, with safe header fields.');

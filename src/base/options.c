@@ -37,7 +37,8 @@ const struct config_option config_options[OPT_COUNT_] = {
         .id = OPT_UPLOADS_DIR, .section = "uploads", .key = "directory",
         .type = OPTION_PATH, .standard = "uploads", .min = 1,
         .help = "The directory that stored files go to and that the web "
-                "server serves as static files. No script may run in it.",
+                "server serves as static files. No script may run in it. It "
+                "must not lie in [storage] data, nor that in it.",
     }, {
         .id = OPT_UPLOADS_URL, .section = "uploads", .key = "url",
         .type = OPTION_URL, .standard = "/_upload", .min = 1,
@@ -144,7 +145,8 @@ const struct config_option config_options[OPT_COUNT_] = {
         .id = OPT_MAX_THREADS, .section = "server", .key = "max_threads",
         .type = OPTION_COUNT, .standard = "2000", .min = 1, .max = 30000,
         .help = "The most requests served at once under FastCGI. Each holds "
-                "one thread; further ones wait.",
+                "one thread; further ones wait. At most half of them are "
+                "streams of events.",
     }, {
         .id = OPT_BODY_FILES, .section = "server", .key = "body_files",
         .type = OPTION_PATH, .standard = "", .min = 0,

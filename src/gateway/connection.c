@@ -41,7 +41,7 @@ struct connection {
     const atomic_bool *stop;
     int timeout_ms; /* receive timeout of the socket, 0 if none */
     bool naps;      /* see let_gather */
-    bool drained; /* the last read from the socket was less than it could be */
+    bool drained;   /* what libfcgi gave last was less than a full read */
 };
 
 void connection_library_init(void)
@@ -107,8 +107,8 @@ static void let_gather(const struct connection *c)
         nanosleep(&moment, NULL);
 }
 
-/* Let libfcgi read once. False at the end of the stream, and after a timeout,
- * which is the case if the stream is still open. */
+/* Let libfcgi get more, by one read at most. False at the end of the stream,
+ * and after a timeout, which is the case if the stream is still open. */
 static bool fill(struct connection *c)
 {
     FCGX_Stream *in = c->fcgi.in;

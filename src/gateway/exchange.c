@@ -309,25 +309,6 @@ static void put_text(struct response *res, const char *text)
     response_text(res, "text/plain; charset=utf-8", text, strlen(text));
 }
 
-/* A client that asks how far its upload is takes a 5xx for the end of it and
- * begins anew. It shall wait: what is wrong here will be mended. */
-static void refuse(const struct request *req, struct response *res,
-                   const struct error *why)
-{
-    bool is_asked = strcmp(req->method, "HEAD") == 0 &&
-                    (request_header(req, "Tus-Resumable") ||
-                     request_header(req, "Upload-Draft-Interop-Version"));
-    struct error busy;
-
-    if (is_asked && error_status(why->code) >= 500) {
-        error_set(&busy, ERR_BUSY,
-                  "The state of the upload cannot be told "
-                  "just now.");
-        why = &busy;
-    }
-    problem_response(req, res, why);
-}
-
 /* The request from its variables, and the answer to it. */
 static void answer(const struct reply *reply, struct request *req,
                    struct transport *t)
@@ -347,7 +328,7 @@ static void answer(const struct reply *reply, struct request *req,
     } else if (reply->app) {
         app_handle(reply->app, req, &res);
     } else if (reply->refusal) {
-        refuse(req, &res, reply->refusal);
+        problem_response(req, &res, reply->refusal);
     } else if (reply->text) {
         put_text(&res, reply->text);
     }

@@ -57,6 +57,14 @@ void response_header(struct response *r, const char *name, const char *fmt, ...)
     r->last = h;
 }
 
+void response_page(struct response *r, const char *html, size_t len)
+{
+    response_header(r, "Content-Security-Policy",
+                    "default-src 'none'; form-action 'self'; base-uri 'none'; "
+                    "frame-ancestors 'self'");
+    response_text(r, "text/html; charset=utf-8", html, len);
+}
+
 void response_text(struct response *r, const char *type, const char *text,
                    size_t len)
 {

@@ -45,6 +45,10 @@ void response_init(struct response *r, struct arena *a);
 void response_header(struct response *r, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Set a page in HTML, which is copied. It has no scripts, styles or pictures,
+ * and only this site may frame it. */
+void response_page(struct response *r, const char *html, size_t len);
+
 /* Set Content-Type and a body that is copied. */
 void response_text(struct response *r, const char *type, const char *text,
                    size_t len);

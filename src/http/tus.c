@@ -179,14 +179,15 @@ static size_t scheme_span(const char *url)
     return n > 0 && url[n] == ':' ? n + 1 : 0;
 }
 
-/* Where the path of a URL starts, or where something else does. */
+/* Where the path of a URL starts; where it ends, if it has no authority but a
+ * scheme, and so is no place on a server. */
 static const char *find_path(const char *url)
 {
     const char *p = url + scheme_span(url);
 
     if (p[0] == '/' && p[1] == '/')
         return p + 2 + strcspn(p + 2, "/?# \t");
-    return url;
+    return p == url ? url : p + strcspn(p, "?# \t");
 }
 
 bool tus_concat_next(const char **at, char *path, size_t cap)

@@ -49,8 +49,8 @@ enum tus_concat tus_concat(const char *field);
 
 /* The next URL in the list of a final one: call with *at at the field, until
  * false. The URL's path goes to path, still percent-encoded: scheme,
- * authority, query and fragment are cut off; "" if it is longer than cap - 1
- * bytes. cap is not 0. */
+ * authority, query and fragment are cut off; it may be relative, and is "" if
+ * it is longer than cap - 1 bytes. cap is not 0. */
 bool tus_concat_next(const char **at, char *path, size_t cap);
 
 #endif

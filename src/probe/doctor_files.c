@@ -156,8 +156,8 @@ void examine_uploads(struct patient *p)
                           "configuration of your web server.");
     } else if (gets_witness(p, "/page.pdf")) {
         uploads_are_wrong(p,
-                          "with files of strangers under names that anybody "
-                          "adds to theirs, such as FILE/page.pdf",
+                          "with each FILE under FILE/page.pdf as well, with "
+                          "the header fields for that name",
                           "Switch path info off: AcceptPathInfo Off for "
                           "Apache, static-file.disable-pathinfo = enable for "
                           "lighttpd.");

@@ -53,10 +53,7 @@ enum error_code home_get(struct app *app, struct request *req, const char *rest,
     buf_puts(&b, "</html>\n");
     response_header(res, "Cache-Control", "no-store");
     response_header(res, "X-Content-Type-Options", "nosniff");
-    response_header(res, "Content-Security-Policy",
-                    "default-src 'none'; form-action 'self'; base-uri 'none'; "
-                    "frame-ancestors 'none'");
-    response_text(res, "text/html; charset=utf-8", buf_text(&b), b.len);
+    response_page(res, buf_text(&b), b.len);
     res->failed = res->failed || buf_failed(&b);
     buf_free(&b);
     return ERR_NONE;

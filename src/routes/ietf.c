@@ -106,6 +106,17 @@ static enum error_code receive(struct transfer *t, struct error *e)
     return code;
 }
 
+/* The request failed; unless that ended the upload, it goes on from here. */
+static void put_kept(const struct transfer *t, struct response *res,
+                     enum error_code code)
+{
+    if (code == ERR_LENGTH || code == ERR_GONE || code == ERR_COMPLETED)
+        return;
+    response_header(res, "Upload-Offset", "%" PRIu64,
+                    upload_acknowledged(t->upload));
+    ietf_put_complete(t->req, res, false);
+}
+
 static enum error_code create_name(const struct request *req, const char *put,
                                    struct resumable_spec *r,
                                    char name[INTAKE_NAME_MAX], struct error *e)
@@ -141,6 +152,8 @@ static enum error_code create(struct app *app, struct request *req,
     code = receive(&t, e);
     if (code == ERR_NONE)
         code = end(&t, complete, res, 201, e);
+    else if (is_known)
+        put_kept(&t, res, code);
     if (code != ERR_NONE && !is_known)
         transfer_forget(app, id);
     if (code == ERR_NONE && !complete) {
@@ -221,14 +234,6 @@ static enum error_code check_append(const struct request *req, struct upload *u,
     return code;
 }
 
-/* The append failed, and the upload goes on from here. */
-static void put_kept(const struct transfer *t, struct response *res)
-{
-    response_header(res, "Upload-Offset", "%" PRIu64,
-                    upload_acknowledged(t->upload));
-    ietf_put_complete(t->req, res, false);
-}
-
 static enum error_code append(struct transfer *t, uint64_t offset,
                               bool complete, struct response *res,
                               struct error *e)
@@ -249,8 +254,7 @@ static enum error_code append(struct transfer *t, uint64_t offset,
     code = receive(t, e);
     if (code == ERR_NONE)
         return end(t, complete, res, ietf_version(t->req)->append_status, e);
-    if (code != ERR_LENGTH && code != ERR_GONE)
-        put_kept(t, res);
+    put_kept(t, res, code);
     return code;
 }
 

@@ -28,7 +28,7 @@ enum error_code ietf_create(struct app *app, struct request *req,
 enum error_code ietf_patch(struct app *app, struct request *req, const char *id,
                            struct response *res, struct error *e);
 
-/* What version 3 forbids in HEAD and DELETE. ERR_BAD_REQUEST. */
+/* What some versions forbid in HEAD, GET and DELETE. ERR_BAD_REQUEST. */
 enum error_code ietf_check_fields(const struct request *req, struct error *e);
 
 /* The code for an upload that is over, as the version wants it. */

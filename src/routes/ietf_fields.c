@@ -110,14 +110,19 @@ void ietf_put_complete(const struct request *req, struct response *res,
         response_header(res, complete_field, "?%d", complete);
 }
 
-/* A member of a Dictionary, with the comma after it; none for 0. An Integer has
- * at most 15 digits (RFC 8941 section 3.3.1). */
+/* An Integer has at most 15 digits (RFC 8941 section 3.3.1). */
+static uint64_t as_integer(uint64_t value)
+{
+    return value < INTEGER_MAX ? value : INTEGER_MAX;
+}
+
+/* A member of a Dictionary, with the comma after it; none for 0. */
 static const char *member(const struct request *req, const char *key,
                           uint64_t value)
 {
     return value == 0 ? ""
                       : arena_printf(req->arena, "%s=%" PRIu64 ", ", key,
-                                     value < INTEGER_MAX ? value : INTEGER_MAX);
+                                     as_integer(value));
 }
 
 /* lifetime: seconds from now, or negative if there is no end. */
@@ -137,7 +142,8 @@ static void put_limits(const struct app *app, const struct request *req,
     if (max_size && max_append && max_age)
         response_header(res, "Upload-Limit", "%s%smin-size=%" PRIu64 "%s",
                         max_size, max_append,
-                        config_number(c, OPT_MIN_FILE_SIZE), max_age);
+                        as_integer(config_number(c, OPT_MIN_FILE_SIZE)),
+                        max_age);
 }
 
 void ietf_put_limits(const struct app *app, const struct request *req,

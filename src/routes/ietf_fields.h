@@ -32,7 +32,7 @@ bool ietf_has_type(const struct request *req, const char *wanted);
 void ietf_put_complete(const struct request *req, struct response *res,
                        bool complete);
 
-/* Upload-Limit, of an upload that was just written to or of any. */
+/* Upload-Limit, with the whole lifetime, as after a write. */
 void ietf_put_limits(const struct app *app, const struct request *req,
                      struct response *res);
 

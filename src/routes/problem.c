@@ -121,10 +121,7 @@ static void as_html(const struct request *req, struct response *res,
                error_slug(e->code));
     html_escape(&b, req->id);
     buf_puts(&b, "</small></p></html>\n");
-    response_header(res, "Content-Security-Policy",
-                    "default-src 'none'; base-uri 'none'; "
-                    "frame-ancestors 'none'");
-    response_text(res, "text/html; charset=utf-8", buf_text(&b), b.len);
+    response_page(res, buf_text(&b), b.len);
     buf_free(&b);
 }
 
@@ -149,11 +146,26 @@ static void keep_fields(struct response *res, const struct response_header *h)
             response_header(res, h->name, "%s", h->value);
 }
 
+/* Clients that ask how far their upload is take a 5xx for the end of it, and
+ * begin anew. They shall wait: what is wrong here will be mended. */
+static bool must_wait(const struct request *req, const struct error *e)
+{
+    return error_status(e->code) >= 500 && strcmp(req->method, "HEAD") == 0 &&
+           (request_header(req, "Tus-Resumable") ||
+            request_header(req, "Upload-Draft-Interop-Version"));
+}
+
 void problem_response(const struct request *req, struct response *res,
                       const struct error *e)
 {
     const struct response_header *old = res->first;
+    struct error busy;
 
+    if (must_wait(req, e)) {
+        error_set(&busy, ERR_BUSY,
+                  "The state of the upload cannot be told just now.");
+        e = &busy;
+    }
     response_init(res, req->arena);
     res->status = error_status(e->code);
     keep_fields(res, old);

@@ -10,7 +10,8 @@
 
 /* Turn res into the answer for e. Header fields that were added stay only if
  * they are part of the failure: Allow, Content-Range, and those that tell
- * where a resumable upload stands. */
+ * where a resumable upload stands. HEAD of one never gets a status of 500 or
+ * more, but 423. */
 void problem_response(const struct request *req, struct response *res,
                       const struct error *e);
 

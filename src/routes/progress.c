@@ -15,8 +15,9 @@
 #include "routes/routes.h"
 
 enum {
-    EVENT_STEP_MS = 250,         /* between two looks at the session */
-    EVENT_SILENCE_MS = 15 * 1000 /* a comment keeps the connection open */
+    EVENT_STEP_MS = 250,          /* between two looks at the session */
+    EVENT_SILENCE_MS = 15 * 1000, /* a comment keeps the connection open */
+    EVENT_RETRY_MS = 2000         /* until the client of a brief one is back */
 };
 
 /* A watcher of one session, in its request's arena. */
@@ -62,9 +63,8 @@ static void wait_step(void)
 
 static void begin(struct watch *w)
 {
-    uint64_t most = config_number(w->app->config, OPT_MAX_THREADS) / 2;
-
-    w->brief = atomic_fetch_add(&streams, 1) >= (most > 1 ? most : 1);
+    w->brief = atomic_fetch_add(&streams, 1) >=
+               config_number(w->app->config, OPT_MAX_THREADS) / 2;
     w->begun = true;
 }
 
@@ -95,6 +95,8 @@ static bool produce(void *ctx, struct buf *out)
         stop(w);
         return false;
     }
+    if (w->brief)
+        buf_printf(out, "retry: %d\n", EVENT_RETRY_MS);
     if (!w->last || strcmp(now, w->last) != 0) {
         buf_printf(out, "event: progress\ndata: %s\n\n", now);
         w->silent_ms = 0;

@@ -183,10 +183,7 @@ void render_page(const struct app *app, const struct request *req,
     buf_puts(&b, "</ul>");
     add_back_link(&b, request_header(req, "Referer"));
     buf_puts(&b, "</html>\n");
-    response_header(res, "Content-Security-Policy",
-                    "default-src 'none'; base-uri 'none'; "
-                    "frame-ancestors 'none'");
-    response_text(res, "text/html; charset=utf-8", buf_text(&b), b.len);
+    response_page(res, buf_text(&b), b.len);
     res->failed = res->failed || buf_failed(&b);
     buf_free(&b);
 }

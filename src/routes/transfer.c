@@ -105,15 +105,17 @@ static bool is_harmless(enum error_code code)
 
 void transfer_fail(struct transfer *t, struct error *e)
 {
-    struct error ignored;
+    struct error after;
 
     if (e->code == ERR_CANCELLED) {
         upload_discard(t->upload, e);
         error_set(e, ERR_GONE, "The upload was cancelled.");
     } else if (!is_harmless(e->code) || t->whole) {
         upload_abandon(t->upload);
-    } else if (upload_suspend(t->upload, &ignored) != ERR_NONE) {
-        log_failure(LOG_INFO, &ignored);
+    } else if (upload_suspend(t->upload, &after) != ERR_NONE) {
+        log_failure(LOG_INFO, &after);
+        if (after.code == ERR_CANCELLED)
+            error_set(e, ERR_GONE, "The upload was cancelled.");
     }
 }
 

@@ -179,7 +179,8 @@ static enum error_code create_one(struct app *app, struct request *req,
 }
 
 /* A path that is relative to the request's, from the root on, in the arena
- * (RFC 3986 section 5.2; dots have no place in it). */
+ * (RFC 3986 section 5.2.3; dot segments are not looked at). NULL without
+ * memory. */
 static const char *resolve(const struct request *req, const char *path)
 {
     const char *slash = strrchr(req->path, '/');
@@ -199,7 +200,9 @@ static enum error_code part_id(const struct request *req, const char *url,
     size_t base = strlen(req->base);
     size_t before = base + sizeof resource - 1;
 
-    if (path && strncmp(path, req->base, base) == 0 &&
+    if (!path)
+        return error_set(e, ERR_MEMORY, "No memory for the parts.");
+    if (strncmp(path, req->base, base) == 0 &&
         strncmp(path + base, resource, sizeof resource - 1) == 0 &&
         id_is_upload(path + before)) {
         *id = arena_strdup(req->arena, path + before);

@@ -199,8 +199,10 @@ enum error_code upload_settle(struct store *s, struct arena *a, const char *id,
 
 enum error_code upload_suspend(struct upload *u, struct error *e)
 {
-    enum error_code code = session_acknowledge(u, e);
+    enum error_code code;
 
+    session_trim(u);
+    code = session_acknowledge(u, e);
     if (code == ERR_CANCELLED || code == ERR_COMPLETED)
         upload_discard(u, e);
     session_close(u);

@@ -26,13 +26,18 @@ struct upload *session_new(struct store *s, struct arena *a, uint64_t total,
     return u;
 }
 
+void session_trim(struct upload *u)
+{
+    if (u->fd >= 0 && u->allocated_to > u->current->size)
+        disk_trim(u->fd);
+    u->allocated_to = 0;
+}
+
 void session_close(struct upload *u)
 {
-    if (u->fd >= 0) {
-        if (u->allocated_to > 0)
-            disk_trim(u->fd);
+    session_trim(u);
+    if (u->fd >= 0)
         close(u->fd);
-    }
     if (u->directory_dir >= 0)
         close(u->directory_dir);
     if (u->home_dir >= 0)

@@ -80,7 +80,7 @@ static enum error_code check_roots(const struct store *s, struct error *e)
     if (text_path_below(s->uploads.real_path, s->data_path))
         return error_set(e, ERR_CONFIG,
                          "[uploads] directory must not lie in [storage] data, "
-                         "which is not for the web server and is cleaned.");
+                         "which is not for the web server.");
     if (!disk_same_filesystem(s->incoming, s->uploads.dir))
         return error_set(e, ERR_CONFIG,
                          "[storage] data and [uploads] directory must be on "

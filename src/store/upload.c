@@ -407,6 +407,7 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
     struct file *f = u->current;
     enum error_code code = session_check_least(u, f->size, f->name, e);
 
+    session_trim(u);
     if (code == ERR_NONE && u->resumable)
         code = session_acknowledge(u, e);
     else if (code == ERR_NONE && u->store->power)
@@ -421,8 +422,6 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
         digest_final(&u->digest, f->sha256);
         f->has_sha256 = true;
     }
-    if (u->allocated_to > f->size)
-        disk_trim(u->fd);
     if (close(u->fd) != 0)
         code = error_errno(e, errno, "Closing a file");
     u->fd = -1;

@@ -75,6 +75,9 @@ enum error_code session_catch_up(struct upload *u, struct error *e);
 /* Keep the session from expiring, without acknowledging anything. */
 enum error_code session_touch(struct upload *u, struct error *e);
 
+/* Free the blocks that were allocated ahead of bytes that do not come. */
+void session_trim(struct upload *u);
+
 /* Close all descriptors, which gives up the lock. */
 void session_close(struct upload *u);
 

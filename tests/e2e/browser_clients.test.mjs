@@ -15,7 +15,7 @@ import {
   KIB, MIB, checkFile, checkGone, checkUploaded, content, contentFile, endAndCheck, named,
   offsetOf, onlyFile, tusHead, within,
 } from '../lib/clients.mjs';
-import { acceptJson, everything, multipart, random, seedOf, sha256 } from '../lib/e2e.mjs';
+import { acceptJson, command, everything, iniOf, multipart, random, seedOf, sha256 } from '../lib/e2e.mjs';
 import { testsOf } from '../lib/every_server.mjs';
 import { json } from '../lib/http.mjs';
 import { Server, root } from '../lib/server.mjs';
@@ -666,6 +666,7 @@ describe('Dropzone', { concurrency: 3 }, () => {
     execFileSync('sqlite3', ['-cmd', '.timeout 5000', server.database,
       `UPDATE upload SET updated_at = 0 WHERE id = 'dz-${uuid}-1'`]);
     assert.equal((await send()).status, 410);
+    assert.equal((await command('gc', '--config', iniOf(server))).code, 0);
   });
 
   test('a refusal is shown', () => withPage('dropzone', async (opened) => {

@@ -313,7 +313,7 @@ const faults = {
   'lighttpd, names behind the name of a file': {
     server: 'lighttpd',
     extra: '$HTTP["url"] =~ "^/_upload/." { static-file.disable-pathinfo = "disable" }',
-    wrong: { 'static files': [/names that anybody adds to theirs/, /disable-pathinfo/] },
+    wrong: { 'static files': [/each FILE under FILE\/page\.pdf/, /disable-pathinfo/] },
   },
   'lighttpd, interim answers': { server: 'lighttpd', config: { 'upload.interim': 'on' }, wrong: {} },
   'nginx, bodies gathered and small': {

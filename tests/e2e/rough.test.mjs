@@ -395,8 +395,8 @@ describe('hung clients', { concurrency: 4 }, () => {
         headers: [...tus.always, ...tus.append(offset)], length: SIZE - offset,
       });
       await next.send(upload.data.subarray(offset, offset + 1000));
-      await arrived(upload.id, offset + 1000);
       await victimIsOver({ victim: victims.at(-1) }, started);
+      await arrived(upload.id, offset + 1000);
       victims.push(next);
     }
     const started = Date.now();

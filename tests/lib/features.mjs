@@ -106,7 +106,7 @@ async function hears(sender, block, length) {
   let when = 'at once';
   if (!sender.over) {
     await sender.send(block);
-    answer = await within(sender.ended);
+    answer = await within(sender.ended, 4 * SOON);
     when = 'with more bytes';
   }
   if (!sender.over) {

@@ -3,6 +3,7 @@
  * request, publishing, undoing, deleting, cleaning. Resumable sessions have a
  * program of their own.
  */
+#define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -551,8 +552,12 @@ static void blocks_ahead_are_given_back(void **state)
     struct error e = {0};
     struct upload *u;
     struct stat st;
-    int fd;
+    int fd = open(f->root, O_TMPFILE | O_WRONLY, 0600);
+    bool can = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, MIB) == 0;
 
+    close(fd);
+    if (!can)
+        skip();
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(upload_open(f->store, &spec, &u, &e), ERR_NONE);
         assert_int_equal(
