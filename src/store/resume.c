@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -89,12 +90,29 @@ static int open_named(struct upload *u, int dir)
     return fd;
 }
 
-/* Open the file at the last acknowledged byte. What is behind it goes, also
- * blocks that a killed request had allocated ahead. */
+/* Cut off what is behind the last acknowledged byte, also the blocks that a
+ * killed request had allocated ahead. Only where there is something: a file
+ * that was cut to nothing, ext4 writes out when it is closed. */
+static enum error_code cut_off(struct upload *u, struct error *e)
+{
+    struct stat st;
+
+    if (fstat(u->fd, &st) != 0)
+        return error_errno(e, errno, "Resuming an upload");
+    if ((uint64_t)st.st_size < u->received)
+        return error_set(e, ERR_IO,
+                         "Acknowledged bytes of this upload are missing.");
+    if (((uint64_t)st.st_size > u->received ||
+         (uint64_t)st.st_blocks * 512 >= u->received + ALLOCATE_LEAST) &&
+        ftruncate(u->fd, (off_t)u->received) != 0)
+        return error_errno(e, errno, "Resuming an upload");
+    return ERR_NONE;
+}
+
+/* Open the file at the last acknowledged byte. */
 static enum error_code reopen_file(struct upload *u, struct error *e)
 {
     int dir = disk_open_dir(u->home_dir, u->current->id, e);
-    off_t size;
 
     if (dir < 0)
         return e->code;
@@ -102,15 +120,7 @@ static enum error_code reopen_file(struct upload *u, struct error *e)
     if (u->fd < 0)
         error_errno(e, errno, "Opening an upload");
     close(dir);
-    if (u->fd < 0)
-        return e->code;
-    size = lseek(u->fd, 0, SEEK_END);
-    if (size < 0 || (uint64_t)size < u->received)
-        return error_set(e, ERR_IO,
-                         "Acknowledged bytes of this upload are missing.");
-    if (ftruncate(u->fd, (off_t)u->received) != 0)
-        return error_errno(e, errno, "Resuming an upload");
-    return ERR_NONE;
+    return u->fd < 0 ? e->code : cut_off(u, e);
 }
 
 static struct upload *session_named(struct store *s, struct arena *a,

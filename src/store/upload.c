@@ -23,10 +23,9 @@
 enum {
     SPACE_STEP = 8 * 1024 * 1024,     /* bytes between two looks at the disk */
     WRITEBACK_STEP = 8 * 1024 * 1024, /* bytes handed to the disk at once */
-    ALLOCATE_LEAST = 1024 * 1024,     /* bytes allocated ahead at once */
-    ALLOCATE_MOST = 64 * 1024 * 1024,
-    SAME_NAME_MAX = 1000,     /* numbered names in a directory */
-    DIGEST_PIECE = 256 * 1024 /* bytes read at once */
+    ALLOCATE_MOST = 64 * 1024 * 1024, /* bytes allocated ahead at once */
+    SAME_NAME_MAX = 1000,             /* numbered names in a directory */
+    DIGEST_PIECE = 256 * 1024         /* bytes read at once */
 };
 
 static uint64_t limit(const struct upload *u, enum option_id id)

@@ -8,6 +8,8 @@
 #include "store/internal.h"
 #include "store/resumable.h"
 
+enum { ALLOCATE_LEAST = 1024 * 1024 }; /* bytes allocated ahead at once */
+
 struct upload {
     struct store *store;
     struct arena *arena; /* the request's */

@@ -330,6 +330,25 @@ static void resumes_where_acknowledged(void **state)
     expect_no_resume(f, "../x", ERR_NOT_FOUND);
 }
 
+/* As a killed request leaves them. */
+static void blocks_behind_the_end_are_freed(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u;
+    struct stat st;
+
+    create_paused(f, "blocks-1", 100 * MIB, "hello");
+    u = resume(f, "blocks-1");
+    if (fallocate(u->fd, FALLOC_FL_KEEP_SIZE, 0, 8 * MIB) != 0)
+        skip();
+    upload_abandon(u);
+    u = resume(f, "blocks-1");
+    assert_int_equal(fstat(u->fd, &st), 0);
+    assert_int_equal(st.st_size, 5);
+    assert_true(st.st_blocks * 512 < MIB);
+    upload_abandon(u);
+}
+
 /* What the process loses with its last bytes are those in the file too. */
 static void abandoned_bytes_are_cut_off(void **state)
 {
@@ -1725,6 +1744,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(resumes_where_acknowledged),
+        STORE_TEST(blocks_behind_the_end_are_freed),
         STORE_TEST(abandoned_bytes_are_cut_off),
         STORE_TEST(held_bytes_wait),
         STORE_TEST(missing_bytes_are_damage),
