@@ -29,8 +29,10 @@ WHERE id = :id AND state = 'receiving' AND received = :expected;
 -- name: upload_state
 SELECT state, claim, resumable, updated_at FROM upload WHERE id = :id;
 
+-- Always a change, also within the same millisecond (see db.h).
 -- name: upload_touch
-UPDATE upload SET updated_at = :now WHERE id = :id AND state = 'receiving';
+UPDATE upload SET updated_at = max(:now, updated_at + 1)
+WHERE id = :id AND state = 'receiving';
 
 -- name: upload_claim
 UPDATE upload SET claim = claim + 1
@@ -77,6 +79,11 @@ WHERE home = :home AND state = 'publishing' AND resumable = 1;
 -- name: files_publishing
 SELECT id FROM file
 WHERE upload = :upload AND state = 'publishing' AND directory IS NULL;
+
+-- Always a change: it settles that these are not stored (see db.h).
+-- name: files_retract
+UPDATE file SET created_at = max(:now, created_at + 1)
+WHERE upload = :upload AND state = 'publishing';
 
 -- name: files_unpublish
 DELETE FROM file WHERE upload = :upload AND state = 'publishing';

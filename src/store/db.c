@@ -196,7 +196,7 @@ static bool group_begin(struct conn *c)
 }
 
 /* Who waited while another writer waited in vain for the file does not wait
- * for it once more. */
+ * for it once more; but an open group counts on whoever waits for his turn. */
 struct conn *db_write(struct db *db, struct error *e)
 {
     struct conn *c = &db->writer;
@@ -210,7 +210,7 @@ struct conn *db_write(struct db *db, struct error *e)
     while (c->busy)
         pthread_cond_wait(&db->turn, &db->mutex);
     db->writers_waiting--;
-    if (db->busy_failures != failures) {
+    if (!db->group && db->busy_failures != failures) {
         pass_writer(db);
         pthread_mutex_unlock(&db->mutex);
         error_set(&failure, ERR_BUSY, "The database is busy.");
@@ -322,6 +322,11 @@ enum error_code db_end(struct conn *c, bool commit, struct error *e)
     failure = c->error;
     give_back_reader(c);
     return report(&failure, e);
+}
+
+bool db_in_doubt(enum error_code code)
+{
+    return code == ERR_DATABASE;
 }
 
 static void add_runs(const struct conn *c, uint64_t runs[SQL_COUNT])

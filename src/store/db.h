@@ -16,6 +16,13 @@
  * sticky within one borrowing: after the first one, every further call is
  * refused and the end of the borrowing reports it. After an I/O error the
  * connection is closed and opened anew, since SQLite would go on read-only.
+ *
+ * Commits in doubt: one whose process is killed, or whose disk fails, while
+ * the log is being synced is seen by nobody at first, and yet comes true when
+ * the next process to open the file finds all others dead and reads the log.
+ * A later commit settles it, since that takes its place in the log. So
+ * whoever is to do something to files that such a commit would make wrong
+ * (cut off bytes, take them back) first commits a change of his own.
  */
 #ifndef SLIPWAY_STORE_DB_H
 #define SLIPWAY_STORE_DB_H
@@ -54,6 +61,10 @@ struct conn *db_write(struct db *db, struct error *e);
  * back. ERR_NONE means that the change is committed; else the first failure
  * of the borrowing, or that of the shared commit. */
 enum error_code db_end(struct conn *c, bool commit, struct error *e);
+
+/* Is a commit that failed so in doubt? On a full disk, or where the file was
+ * locked, it was not written to its end. */
+bool db_in_doubt(enum error_code code);
 
 /* A statement, reset and without bindings. Never NULL. */
 struct stmt *db_statement(struct conn *c, enum sql_id id);

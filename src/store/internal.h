@@ -46,7 +46,7 @@ enum error_code files_of_upload(struct store *s, struct arena *a,
                                 struct error *e);
 
 /* Publish the files of u, whose content is complete and whose home is held.
- * After a failure everything is undone. */
+ * After a failure everything is undone, or left to recover_home. */
 enum error_code publish(struct upload *u, const char *metadata,
                         struct error *e);
 
@@ -54,6 +54,11 @@ enum error_code publish(struct upload *u, const char *metadata,
  * back what it was publishing. Does nothing to a session that is over. */
 enum error_code publish_undo(struct store *s, const char *home,
                              const char *slug, struct error *e);
+
+/* Settle that what this session was publishing is not stored (see db.h), before
+ * it is moved back. */
+enum error_code publish_retract(struct store *s, const char *home,
+                                struct error *e);
 
 /* A resumable session whose bytes are back in its home goes on receiving. */
 enum error_code publish_reopen(struct store *s, const char *home,

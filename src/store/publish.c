@@ -11,7 +11,8 @@
  * The client hears of it after step 4. Whoever finds an upload at step 2 or 3
  * without a holder undoes it: nobody was told of it. Undoing marks the files
  * as 'deleting' in one commit and leaves the rest to delete.c. A resumable
- * session, whose bytes were acknowledged, is moved back and goes on instead.
+ * session, whose bytes were acknowledged, is moved back and goes on instead,
+ * after a commit that settles that step 4 was not reached (see db.h).
  */
 #include <errno.h>
 #include <string.h>
@@ -158,6 +159,27 @@ static void describe_directory(struct upload *u, const char *metadata)
     d->metadata = metadata;
 }
 
+/* After a failure: everything is as it was before. If it is in doubt whether
+ * the files are stored, they stay where they are until that is settled, by
+ * whoever comes next. */
+static void take_back(const struct upload *u, enum error_code why)
+{
+    struct store *s = u->store;
+    struct error ignored;
+
+    if (db_in_doubt(why) && publish_retract(s, u->home, &ignored) != ERR_NONE)
+        return;
+    (void)move_files(u, s->uploads.dir, u->home_dir, &ignored);
+    if (s->power) {
+        (void)disk_sync_dir(u->home_dir, &ignored);
+        (void)disk_sync_dir(s->uploads.dir, &ignored);
+    }
+    if (u->resumable)
+        (void)publish_reopen(s, u->home, &ignored);
+    else
+        (void)publish_undo(s, u->home, error_slug(why), &ignored);
+}
+
 enum error_code publish(struct upload *u, const char *metadata, struct error *e)
 {
     int mount = u->store->uploads.dir;
@@ -179,16 +201,7 @@ enum error_code publish(struct upload *u, const char *metadata, struct error *e)
     if (code == ERR_NONE)
         code = commit_stored(u, e);
     if (code != ERR_NONE) {
-        (void)move_files(u, mount, u->home_dir, &ignored);
-        if (u->store->power) {
-            (void)disk_sync_dir(u->home_dir, &ignored);
-            (void)disk_sync_dir(mount, &ignored);
-        }
-        if (u->resumable)
-            (void)publish_reopen(u->store, u->home, &ignored);
-        else
-            (void)publish_undo(u->store, u->home, error_slug(e->code),
-                               &ignored);
+        take_back(u, code);
         return code;
     }
     if (disk_remove_tree(u->store->incoming, u->home, &ignored) != ERR_NONE)
@@ -218,6 +231,21 @@ enum error_code publish_undo(struct store *s, const char *home,
     if (code == ERR_NONE && files > 0)
         code = purge_deleted(s, e);
     return code;
+}
+
+enum error_code publish_retract(struct store *s, const char *home,
+                                struct error *e)
+{
+    struct conn *c = db_write(s->db, e);
+    struct stmt *q;
+
+    if (!c)
+        return e->code;
+    q = db_statement(c, SQL_FILES_RETRACT);
+    stmt_text(q, ":upload", home);
+    stmt_int(q, ":now", clock_wall_us());
+    stmt_run(q);
+    return db_end(c, true, e);
 }
 
 enum error_code publish_reopen(struct store *s, const char *home,

@@ -4,7 +4,8 @@
  * The rule of resuming: the row's received and digest_state are written in
  * one commit, after the bytes were synced. So the file is never shorter than
  * received; a shorter one is damage and is refused, never repaired. What is
- * behind received was not acknowledged, and is cut off.
+ * behind received was not acknowledged, and is cut off, once it is certain
+ * that it was not (see db.h).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -90,15 +91,31 @@ static int open_named(struct upload *u, int dir)
     return fd;
 }
 
+/* A commit of ours, and what the row says after it. */
+static enum error_code settle_row(struct upload *u, struct error *e)
+{
+    const char *state = "";
+    enum error_code code = session_touch(u, e);
+
+    if (code == ERR_NONE)
+        code = session_read(u, &state, e);
+    return code == ERR_NONE ? session_refuse(state, e) : code;
+}
+
 /* Cut off what is behind the last acknowledged byte, also the blocks that a
  * killed request had allocated ahead. Only where there is something: a file
  * that was cut to nothing, ext4 writes out when it is closed. */
 static enum error_code cut_off(struct upload *u, struct error *e)
 {
+    enum error_code code = ERR_NONE;
     struct stat st;
 
     if (fstat(u->fd, &st) != 0)
         return error_errno(e, errno, "Resuming an upload");
+    if ((uint64_t)st.st_size > u->received)
+        code = settle_row(u, e);
+    if (code != ERR_NONE)
+        return code;
     if ((uint64_t)st.st_size < u->received)
         return error_set(e, ERR_IO,
                          "Acknowledged bytes of this upload are missing.");
@@ -227,7 +244,7 @@ void upload_hold(struct upload *u)
 /* What is not acknowledged need not lie around until somebody comes back. */
 void upload_abandon(struct upload *u)
 {
-    if (u->fd >= 0 && u->received > u->shown)
+    if (u->fd >= 0 && u->received > u->shown && !u->in_doubt)
         (void)!ftruncate(u->fd, (off_t)u->shown);
     session_close(u);
 }

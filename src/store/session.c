@@ -149,6 +149,7 @@ enum error_code session_acknowledge(struct upload *u, struct error *e)
     stmt_int(q, ":now", clock_wall_ms());
     alive = stmt_run(q) == 1;
     code = db_end(c, true, e);
+    u->in_doubt = db_in_doubt(code);
     if (code != ERR_NONE)
         return code;
     if (!alive) {

@@ -146,7 +146,9 @@ enum error_code recover_home(struct store *s, const char *home, struct error *e)
     if (dir >= 0 && disk_try_lock(dir)) {
         log_write(LOG_INFO, "upload %s lost its process", home);
         if (home_kind(s, home) == HOME_RESUMABLE) {
-            code = move_home(s, home, dir, e);
+            code = publish_retract(s, home, e);
+            if (code == ERR_NONE)
+                code = move_home(s, home, dir, e);
             if (code == ERR_NONE)
                 code = publish_reopen(s, home, e);
         } else {

@@ -39,6 +39,7 @@ struct upload {
     uint64_t announced;                  /* bytes of the request, or unknown */
     uint64_t received;                   /* bytes of all files */
     uint64_t shown;                      /* what the row says of received */
+    bool in_doubt;                       /* or may say after a restart */
     uint64_t space_checked_at; /* received, when space was last checked */
     uint64_t writeback_from;   /* offset not yet handed to the disk */
     uint64_t began_at;         /* bytes the current file had before */

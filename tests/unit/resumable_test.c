@@ -9,58 +9,13 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
+#include "store_children.h"
 #include "store_fixture.h"
 
 enum { MIB = 1024 * 1024, TICK_US = 20 * 1000 };
-
-static struct upload *create(struct fixture *f, const char *id, uint64_t total)
-{
-    struct upload_spec spec = {.id = id, .total = total, .arena = f->arena};
-    struct resumable_spec r = {.name = "a.txt"};
-    struct upload *u;
-    struct error e;
-
-    assert_int_equal(upload_create(f->store, &spec, &r, &u, &e), ERR_NONE);
-    return u;
-}
-
-static void put(struct upload *u, const char *text)
-{
-    struct error e;
-
-    assert_int_equal(upload_append(u, text, strlen(text), &e), ERR_NONE);
-}
-
-static void suspend(struct upload *u)
-{
-    struct error e;
-
-    assert_int_equal(upload_suspend(u, &e), ERR_NONE);
-}
-
-/* A paused session with these bytes. */
-static void create_paused(struct fixture *f, const char *id, uint64_t total,
-                          const char *text)
-{
-    struct upload *u = create(f, id, total);
-
-    put(u, text);
-    suspend(u);
-}
-
-static struct upload *resume(struct fixture *f, const char *id)
-{
-    struct upload *u;
-    struct error e;
-
-    assert_int_equal(upload_resume(f->store, f->arena, id, &u, &e), ERR_NONE);
-    return u;
-}
 
 static void expect_no_resume(struct fixture *f, const char *id,
                              enum error_code code)
@@ -89,52 +44,6 @@ static void expect_failed(struct fixture *f, const char *id, const char *slug)
     assert_string_equal(p.error, slug);
 }
 
-/* End the session: its file is stored. */
-static struct file *complete(struct upload *u)
-{
-    struct error e;
-
-    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
-    return finish(u);
-}
-
-static void digest_of(const char *text, unsigned char out[DIGEST_SIZE])
-{
-    struct digest d;
-
-    digest_init(&d);
-    digest_update(&d, text, strlen(text));
-    digest_final(&d, out);
-}
-
-/* A file below the root, with all of its bytes. */
-static void expect_content(const struct fixture *f, const char *below,
-                           const char *path, const char *text)
-{
-    char full[512], content[256] = "";
-    int fd;
-
-    (void)snprintf(full, sizeof full, "%s/%s/%s", f->root, below, path);
-    fd = open(full, O_RDONLY);
-    assert_true(fd >= 0);
-    assert_true(read(fd, content, sizeof content - 1) >= 0);
-    close(fd);
-    assert_string_equal(content, text);
-}
-
-static void expect_file(const struct fixture *f, const struct file *file,
-                        const char *text)
-{
-    unsigned char sha256[DIGEST_SIZE];
-
-    expect_content(f, "uploads", file->path, text);
-    assert_int_equal(file->size, strlen(text));
-    if (file->has_sha256) {
-        digest_of(text, sha256);
-        assert_memory_equal(file->sha256, sha256, DIGEST_SIZE);
-    }
-}
-
 /* As if the last news of the session were so many seconds older. */
 static void age(const struct fixture *f, const char *id, int seconds)
 {
@@ -152,69 +61,6 @@ static void sweep(struct fixture *f)
     struct error e;
 
     assert_int_equal(store_sweep(f->store, true, &e), ERR_NONE);
-}
-
-/*
- * Children: a process with a store of its own, made while the parent has none
- * open. It runs a function, and talks with the parent in single bytes.
- */
-struct child {
-    pid_t pid; /* */
-    int line;  /* to the other one */
-};
-
-typedef int child_fn(struct fixture *f, int line);
-
-static void tell(int line)
-{
-    assert_int_equal(write(line, "x", 1), 1);
-}
-
-static void hear(int line)
-{
-    char c;
-
-    assert_int_equal(read(line, &c, 1), 1);
-}
-
-static struct child start_child(struct fixture *f, child_fn *fn)
-{
-    struct child c;
-    int lines[2];
-
-    close_store(f);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, lines), 0);
-    c.pid = fork();
-    if (c.pid == 0) {
-        setenv("CMOCKA_TEST_ABORT", "1", 1);
-        alarm(30);
-        close(lines[0]);
-        hear(lines[1]);
-        load_store(f);
-        _exit(fn(f, lines[1]));
-    }
-    close(lines[1]);
-    c.line = lines[0];
-    load_store(f);
-    tell(c.line);
-    return c;
-}
-
-static int end_child(struct child c)
-{
-    int status = -1;
-
-    assert_int_equal(waitpid(c.pid, &status, 0), c.pid);
-    close(c.line);
-    return status;
-}
-
-static void expect_killed(struct child c)
-{
-    int status = end_child(c);
-
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
 /* Hold the session as a request does, until somebody wants it, but do not look

@@ -222,6 +222,7 @@ static inline bool is_resumable_sql(int id)
         SQL_UPLOAD_TERMINATE,  SQL_FILES_TERMINATE, SQL_PARTS_GET,
         SQL_PARTS_TOUCH,       SQL_PARTS_CONSUME,   SQL_FINAL_GET,
         SQL_FINALS_UNFINISHED, SQL_UPLOAD_TOUCH,    SQL_PARTS_SIZE,
+        SQL_FILES_RETRACT,
     };
 
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
