@@ -116,8 +116,8 @@ static enum error_code read_parts(struct store *s, struct arena *a,
         if (code == ERR_NONE)
             code = take_part(a, q, out, e);
     }
-    ended = db_end(c, true, code == ERR_NONE ? e : NULL);
-    return code == ERR_NONE ? ended : code;
+    ended = db_end(c, true, e);
+    return ended == ERR_NONE ? code : ended;
 }
 
 /* The bytes of one part from offset on, until *until (monotonic ms). */

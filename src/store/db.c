@@ -326,7 +326,7 @@ enum error_code db_end(struct conn *c, bool commit, struct error *e)
 
 bool db_in_doubt(enum error_code code)
 {
-    return code == ERR_DATABASE;
+    return code == ERR_DATABASE || code == ERR_MEMORY;
 }
 
 static void add_runs(const struct conn *c, uint64_t runs[SQL_COUNT])

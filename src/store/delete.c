@@ -56,7 +56,7 @@ static enum error_code take_away(struct store *s, const char *id,
     int mount = s->uploads.dir;
     enum error_code code = disk_move(mount, id, s->incoming, id, e);
 
-    if (code != ERR_NONE && e->sys == ENOTEMPTY) {
+    if (code != ERR_NONE && (e->sys == ENOTEMPTY || e->sys == EEXIST)) {
         code = disk_remove_tree(s->incoming, id, e);
         if (code == ERR_NONE)
             code = disk_move(mount, id, s->incoming, id, e);

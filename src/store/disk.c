@@ -126,25 +126,35 @@ static int open_parent(int dir, const char *path, const char **base)
     return fd;
 }
 
+/* Does a failure to open it say that there is no such file or directory? */
+static bool is_absent(int sys)
+{
+    return sys == ENOENT || sys == ENOTDIR || sys == ELOOP;
+}
+
 int disk_open_file(int dir, const char *path, uint64_t *size, struct error *e)
 {
     const char *base;
     int parent = open_parent(dir, path, &base);
+    int fd = parent < 0
+                 ? -1
+                 : openat(parent, base,
+                          O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int sys = errno;
     struct stat st;
-    int fd = -1;
 
-    if (parent >= 0) {
-        fd = openat(parent, base,
-                    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (parent >= 0)
         close(parent);
-    }
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         *size = (uint64_t)st.st_size;
         return fd;
     }
+    if (fd < 0 && !is_absent(sys))
+        error_errno(e, sys, "Opening a file");
+    else
+        error_set(e, ERR_NOT_FOUND, "The file is gone.");
     if (fd >= 0)
         close(fd);
-    error_set(e, ERR_NOT_FOUND, "The file is gone.");
     return -1;
 }
 
@@ -220,7 +230,9 @@ static enum error_code walk(int fd, int depth, visit_fn *visit, struct error *e)
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
             continue;
         child = openat(dirfd(d), name, DIR_FLAGS);
-        if (child >= 0) {
+        if (child < 0 && !is_absent(errno)) {
+            code = error_errno(e, errno, "Reading a directory");
+        } else if (child >= 0) {
             int again = fcntl(child, F_DUPFD_CLOEXEC, 3);
 
             code = again < 0 ? error_errno(e, errno, "Reading a directory")

@@ -34,7 +34,7 @@ int disk_open_dir(int dir, const char *name, struct error *e);
 int disk_create(int dir, const char *name, mode_t mode, struct error *e);
 
 /* Open the regular file at the relative path for reading; its size goes to
- * *size. -1 and ERR_NOT_FOUND if it is missing or anything else. */
+ * *size. -1, and ERR_NOT_FOUND if it is missing or no regular file. */
 int disk_open_file(int dir, const char *path, uint64_t *size, struct error *e);
 
 /* Write all of it at offset. Never retried after a failure. */

@@ -56,8 +56,8 @@ enum error_code publish_undo(struct store *s, const char *home,
                              const char *slug, struct error *e);
 
 /* Settle that what this session was publishing is not stored (see db.h), before
- * it is moved back. */
-enum error_code publish_retract(struct store *s, const char *home,
+ * it is moved back. *any is false if it was not publishing anything. */
+enum error_code publish_retract(struct store *s, const char *home, bool *any,
                                 struct error *e);
 
 /* A resumable session whose bytes are back in its home goes on receiving. */

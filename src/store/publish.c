@@ -159,17 +159,21 @@ static void describe_directory(struct upload *u, const char *metadata)
     d->metadata = metadata;
 }
 
-/* After a failure: everything is as it was before. If it is in doubt whether
- * the files are stored, they stay where they are until that is settled, by
- * whoever comes next. */
+/* After a failure: everything is as it was before. What is stored after all
+ * stays; and if that cannot be settled, or the file of a resumable session
+ * cannot be moved, all is left to recover_home. */
 static void take_back(const struct upload *u, enum error_code why)
 {
     struct store *s = u->store;
     struct error ignored;
+    bool any = true;
 
-    if (db_in_doubt(why) && publish_retract(s, u->home, &ignored) != ERR_NONE)
+    if (db_in_doubt(why) &&
+        (publish_retract(s, u->home, &any, &ignored) != ERR_NONE || !any))
         return;
-    (void)move_files(u, s->uploads.dir, u->home_dir, &ignored);
+    if (move_files(u, s->uploads.dir, u->home_dir, &ignored) != ERR_NONE &&
+        u->resumable && ignored.sys != ENOENT)
+        return;
     if (s->power) {
         (void)disk_sync_dir(u->home_dir, &ignored);
         (void)disk_sync_dir(s->uploads.dir, &ignored);
@@ -233,7 +237,7 @@ enum error_code publish_undo(struct store *s, const char *home,
     return code;
 }
 
-enum error_code publish_retract(struct store *s, const char *home,
+enum error_code publish_retract(struct store *s, const char *home, bool *any,
                                 struct error *e)
 {
     struct conn *c = db_write(s->db, e);
@@ -244,7 +248,7 @@ enum error_code publish_retract(struct store *s, const char *home,
     q = db_statement(c, SQL_FILES_RETRACT);
     stmt_text(q, ":upload", home);
     stmt_int(q, ":now", clock_wall_us());
-    stmt_run(q);
+    *any = stmt_run(q) > 0;
     return db_end(c, true, e);
 }
 

@@ -46,7 +46,9 @@ static enum error_code store_new(struct upload *u,
         code = disk_sync_dir(u->store->incoming, e);
     if (code == ERR_NONE)
         code = session_insert(u, e);
-    if (code != ERR_NONE)
+    if (db_in_doubt(code))
+        session_close(u); /* the sweep removes a home without a row */
+    else if (code != ERR_NONE)
         upload_discard(u, e);
     return code;
 }

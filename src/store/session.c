@@ -28,7 +28,7 @@ struct upload *session_new(struct store *s, struct arena *a, uint64_t total,
 
 void session_trim(struct upload *u)
 {
-    if (u->fd >= 0 && u->allocated_to > u->current->size)
+    if (u->fd >= 0 && u->current && u->allocated_to > u->current->size)
         disk_trim(u->fd);
     u->allocated_to = 0;
 }
@@ -110,8 +110,8 @@ enum error_code session_check_row(struct upload *u, struct error *e)
     else if (stmt_get_int(q, 1) != u->claim)
         code = error_set(e, ERR_BUSY,
                          "A newer request goes on with this upload.");
-    ended = db_end(c, true, code == ERR_NONE ? e : NULL);
-    return code == ERR_NONE ? ended : code;
+    ended = db_end(c, true, e);
+    return ended == ERR_NONE ? code : ended;
 }
 
 enum error_code session_acknowledge(struct upload *u, struct error *e)
@@ -251,6 +251,6 @@ enum error_code session_read(struct upload *u, const char **state,
         code = error_set(e, ERR_NOT_FOUND, "There is no upload with this id.");
     else if (!take_columns(u, q) || !(*state = state_word(u, q)))
         code = error_set(e, ERR_INTERNAL, "The upload's row is incomplete.");
-    ended = db_end(c, true, code == ERR_NONE ? e : NULL);
-    return code == ERR_NONE ? ended : code;
+    ended = db_end(c, true, e);
+    return ended == ERR_NONE ? code : ended;
 }

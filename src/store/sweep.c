@@ -92,20 +92,20 @@ static enum error_code list_lost(struct store *s, int64_t before,
 enum home_kind { HOME_UNKNOWN, HOME_ONCE, HOME_RESUMABLE };
 
 /* Which kind of session that is not over has this home. */
-static enum home_kind home_kind(struct store *s, const char *home)
+static enum error_code home_kind(struct store *s, const char *home,
+                                 enum home_kind *kind, struct error *e)
 {
-    struct error e;
-    struct conn *c = db_read(s->db, &e);
-    enum home_kind kind = HOME_UNKNOWN;
+    struct conn *c = db_read(s->db, e);
     struct stmt *q;
 
+    *kind = HOME_UNKNOWN;
     if (!c)
-        return HOME_RESUMABLE;
+        return e->code;
     q = db_statement(c, SQL_UPLOAD_HAS_HOME);
     stmt_text(q, ":home", home);
     if (stmt_step(q))
-        kind = stmt_get_int(q, 0) ? HOME_RESUMABLE : HOME_ONCE;
-    return db_end(c, true, &e) == ERR_NONE ? kind : HOME_RESUMABLE;
+        *kind = stmt_get_int(q, 0) ? HOME_RESUMABLE : HOME_ONCE;
+    return db_end(c, true, e);
 }
 
 /* Bring the files of a resumable session back into its home. */
@@ -136,33 +136,52 @@ static enum error_code move_home(struct store *s, const char *home, int dir,
     return code;
 }
 
+/* A resumable session goes on. */
+static enum error_code reopen_home(struct store *s, const char *home, int dir,
+                                   struct error *e)
+{
+    bool any;
+    enum error_code code = publish_retract(s, home, &any, e);
+
+    if (code == ERR_NONE && any)
+        code = move_home(s, home, dir, e);
+    return code == ERR_NONE ? publish_reopen(s, home, e) : code;
+}
+
+/* Any other one is over. */
+static enum error_code fail_home(struct store *s, const char *home,
+                                 struct error *e)
+{
+    enum error_code code = publish_undo(s, home, error_slug(ERR_CLIENT_GONE),
+                                        e);
+    struct error ignored;
+
+    (void)disk_remove_tree(s->incoming, home, &ignored);
+    return code;
+}
+
 enum error_code recover_home(struct store *s, const char *home, struct error *e)
 {
     int dir = disk_open_dir(s->incoming, home, e);
     enum error_code code = ERR_NONE;
+    enum home_kind kind;
 
-    if (dir < 0 && e->sys != ENOENT)
-        return e->code;
-    if (dir >= 0 && disk_try_lock(dir)) {
+    if (dir < 0)
+        return e->sys == ENOENT ? fail_home(s, home, e) : e->code;
+    if (disk_try_lock(dir)) {
         log_write(LOG_INFO, "upload %s lost its process", home);
-        if (home_kind(s, home) == HOME_RESUMABLE) {
-            code = publish_retract(s, home, e);
-            if (code == ERR_NONE)
-                code = move_home(s, home, dir, e);
-            if (code == ERR_NONE)
-                code = publish_reopen(s, home, e);
-        } else {
-            code = publish_undo(s, home, error_slug(ERR_CLIENT_GONE), e);
-            (void)disk_remove_tree(s->incoming, home, e);
-        }
-    } else if (dir < 0) {
-        code = publish_undo(s, home, error_slug(ERR_CLIENT_GONE), e);
+        code = home_kind(s, home, &kind, e);
+        if (code == ERR_NONE && kind == HOME_RESUMABLE)
+            code = reopen_home(s, home, dir, e);
+        else if (code == ERR_NONE)
+            code = fail_home(s, home, e);
     }
-    if (dir >= 0)
-        close(dir);
+    close(dir);
     return code;
 }
 
+/* One that cannot be recovered keeps no others, unless they would all have to
+ * wait for the database. */
 static enum error_code recover_sessions(struct store *s, int64_t before,
                                         struct error *e)
 {
@@ -174,6 +193,10 @@ static enum error_code recover_sessions(struct store *s, int64_t before,
         code = list_lost(s, before, after, &lost, e);
         for (size_t i = 0; i < lost.count && code == ERR_NONE; i++) {
             code = recover_home(s, lost.home[i], e);
+            if (code != ERR_NONE && code != ERR_BUSY) {
+                log_failure(LOG_ERROR, e);
+                code = ERR_NONE;
+            }
             memcpy(after, lost.home[i], sizeof after);
         }
     } while (code == ERR_NONE && lost.count == SWEEP_STEP);
@@ -189,11 +212,21 @@ static bool is_old(int dir, const char *name)
                ORPHAN_GRACE_MS;
 }
 
-/* A home that no session and no process owns goes. */
+/* A home that no session and no process owns goes. The lock comes first: who
+ * makes a session holds it until there is a row. */
 static void drop_home(struct store *s, const char *name)
 {
-    if (id_is_generated(name) && home_kind(s, name) == HOME_UNKNOWN)
-        (void)home_reclaim(s, name);
+    enum home_kind kind;
+    struct error e;
+    int dir = id_is_generated(name) ? disk_open_dir(s->incoming, name, &e) : -1;
+
+    if (dir < 0)
+        return;
+    if (disk_try_lock(dir) && home_kind(s, name, &kind, &e) == ERR_NONE &&
+        kind == HOME_UNKNOWN &&
+        disk_remove_tree(s->incoming, name, &e) != ERR_NONE)
+        log_failure(LOG_WARNING, &e);
+    close(dir);
 }
 
 /* Hand the names of all that is old in a directory to drop. */

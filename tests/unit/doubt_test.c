@@ -3,56 +3,9 @@
  * disk failed, before anybody could see them. They come true when the next
  * process finds all others dead and reads the log. Until then, somebody else
  * may have acted on what the database said meanwhile.
- *
- * This program's fdatasync and fsync stand in for the kernel's, also for
- * SQLite: each test says what happens at which of them.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <stdbool.h>
-#include <sys/syscall.h>
-
-#include "store_children.h"
-
-/* What happens at a sync of the file at path; true: it fails. */
-static bool (*at_sync)(const char *path);
-static const struct fixture *synced; /* whose directories are looked at */
-
-static int sync_or_fail(long call, int fd)
-{
-    bool (*fn)(const char *path) = at_sync;
-    char link[32], path[256] = "";
-    bool fails;
-
-    if (!fn)
-        return (int)syscall(call, fd);
-    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    assert_true(readlink(link, path, sizeof path - 1) > 0);
-    at_sync = NULL;
-    fails = fn(path);
-    at_sync = fn;
-    if (!fails)
-        return (int)syscall(call, fd);
-    errno = EIO;
-    return -1;
-}
-
-int fdatasync(int fd)
-{
-    return sync_or_fail(SYS_fdatasync, fd);
-}
-
-int fsync(int fd)
-{
-    return sync_or_fail(SYS_fsync, fd);
-}
-
-static bool ends_with(const char *path, const char *end)
-{
-    size_t len = strlen(path), n = strlen(end);
-
-    return len >= n && strcmp(path + len - n, end) == 0;
-}
+#include "store_faults.h"
 
 static bool die_in_commit(const char *path)
 {
@@ -61,13 +14,12 @@ static bool die_in_commit(const char *path)
 
 static bool die_in_commit_once_moved(const char *path)
 {
-    return entries(synced, "uploads") > 0 && die_in_commit(path);
+    return is_public() && die_in_commit(path);
 }
 
 static bool die_once_taken_back(const char *path)
 {
-    return entries(synced, "uploads") == 0 && ends_with(path, "/uploads") &&
-           raise(SIGKILL);
+    return !is_public() && ends_with(path, "/uploads") && raise(SIGKILL);
 }
 
 static bool fail_in_commit(const char *path)
@@ -79,25 +31,10 @@ static bool fail_in_commit(const char *path)
 static bool fail_storing_die_taking_back(const char *path)
 {
     static bool failed;
-    bool fails = !failed && entries(synced, "uploads") > 0 &&
-                 fail_in_commit(path);
+    bool fails = !failed && is_public() && fail_in_commit(path);
 
     failed = failed || fails;
     return fails || (failed && die_once_taken_back(path));
-}
-
-static void from_now_on(struct fixture *f, bool (*fn)(const char *path))
-{
-    synced = f;
-    at_sync = fn;
-}
-
-/* A reader, so that the failed writer is not the last to close the file. */
-static void keep_the_log(struct fixture *f)
-{
-    struct error e;
-
-    assert_int_equal(db_end(db_read(f->store->db, &e), true, &e), ERR_NONE);
 }
 
 /* The only process that has the store open dies; then it is opened anew. */
@@ -141,7 +78,7 @@ static int die_storing(struct fixture *f, int line)
     (void)line;
     put(u, "hello");
     assert_int_equal(upload_end_file(u, &e), ERR_NONE);
-    from_now_on(f, die_in_commit_once_moved);
+    faults.sync = die_in_commit_once_moved;
     return finish(u) != NULL;
 }
 
@@ -149,7 +86,7 @@ static int die_taking_back(struct fixture *f, int line)
 {
     tell(line);
     hear(line);
-    from_now_on(f, die_once_taken_back);
+    faults.sync = die_once_taken_back;
     return resume(f, "doubt-01") != NULL;
 }
 
@@ -172,7 +109,7 @@ static int fail_storing(struct fixture *f, int line)
     put(u, "hello");
     assert_int_equal(upload_end_file(u, &e), ERR_NONE);
     keep_the_log(f);
-    from_now_on(f, fail_storing_die_taking_back);
+    faults.sync = fail_storing_die_taking_back;
     return finish(u) != NULL;
 }
 
@@ -183,7 +120,7 @@ static int fail_storing_form(struct fixture *f, int line)
     (void)line;
     add(u, "b.txt", "hello");
     keep_the_log(f);
-    from_now_on(f, fail_storing_die_taking_back);
+    faults.sync = fail_storing_die_taking_back;
     return finish(u) != NULL;
 }
 
@@ -209,7 +146,7 @@ static int die_in_checkpoint(struct fixture *f, int line)
     put(u, "hello");
     assert_int_equal(session_acknowledge(u, &e), ERR_NONE);
     put(u, " wor");
-    from_now_on(f, die_in_commit);
+    faults.sync = die_in_commit;
     return (int)upload_suspend(u, &e);
 }
 
@@ -241,7 +178,7 @@ static int fail_in_checkpoint(struct fixture *f, int line)
 
     (void)line;
     put(u, "hello");
-    from_now_on(f, fail_in_commit);
+    faults.sync = fail_in_commit;
     assert_int_equal(session_acknowledge(u, &e), ERR_DATABASE);
     upload_abandon(u);
     return raise(SIGKILL);
@@ -259,13 +196,64 @@ static void failed_checkpoint_comes_true_as_a_whole(void **state)
     expect_file(f, complete(u), "hello world");
 }
 
+/* ---- Creating ---- */
+
+/* A session of parts, whose one part is whole. */
+static enum error_code concat(struct fixture *f, const char **id)
+{
+    static const char *const parts[] = {"part-001"};
+    struct upload_spec spec = {.total = UPLOAD_SIZE_UNKNOWN, .arena = f->arena};
+    struct resumable_spec r = {.name = "a.txt"};
+    struct error e;
+
+    return upload_concat(f->store, &spec, &r, "final;x", parts, 1, id, &e);
+}
+
+/* There is a home beside that of the part. */
+static bool fail_in_insert(const char *path)
+{
+    return entries(faulty, "data/incoming") > 1 && fail_in_commit(path);
+}
+
+static int fail_creating(struct fixture *f, int line)
+{
+    const char *id;
+
+    (void)line;
+    keep_the_log(f);
+    faults.sync = fail_in_insert;
+    assert_int_equal(concat(f, &id), ERR_DATABASE);
+    return raise(SIGKILL);
+}
+
+/* Its parts would wait in vain for a session that has lost its home. */
+static void failed_creation_comes_true_as_a_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct upload_spec spec = {.id = "part-001", .total = 5, .arena = f->arena};
+    struct resumable_spec r = {.name = UPLOAD_UNNAMED, .partial = true};
+    struct upload *u;
+    struct error e;
+    const char *id;
+
+    assert_int_equal(upload_create(f->store, &spec, &r, &u, &e), ERR_NONE);
+    put(u, "hello");
+    suspend(u);
+    alone(f, fail_creating);
+    sql_expect(f, "SELECT count(*) FROM upload WHERE parts IS NOT NULL", 1);
+    assert_int_equal(concat(f, &id), ERR_NONE);
+    assert_int_equal(upload_concat_wait(f->store, id, 1, &e), ERR_NONE);
+    assert_int_equal(state_of(f, id), UPLOAD_STORED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(taking_back_outlives_a_storing_in_doubt),
-        STORE_TEST(taking_back_outlives_a_failed_storing),
-        STORE_TEST(cutting_outlives_a_checkpoint_in_doubt),
-        STORE_TEST(failed_checkpoint_comes_true_as_a_whole),
+        FAULT_TEST(taking_back_outlives_a_storing_in_doubt),
+        FAULT_TEST(taking_back_outlives_a_failed_storing),
+        FAULT_TEST(cutting_outlives_a_checkpoint_in_doubt),
+        FAULT_TEST(failed_checkpoint_comes_true_as_a_whole),
+        FAULT_TEST(failed_creation_comes_true_as_a_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
