@@ -43,8 +43,7 @@ SQL := $(sort $(wildcard sql/0*.sql)) sql/queries.sql
 
 all: $(BUILD)/slipway
 
-# The in-memory transport is for tests.
-$(BUILD)/slipway: $(filter-out %/gateway/memory.o,$(OBJECTS))
+$(BUILD)/slipway: $(OBJECTS)
 	@echo LD $@
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -185,20 +185,20 @@ SET state = 'stored',
 WHERE upload = :upload AND state = 'publishing';
 
 -- name: file_get
-SELECT id, directory, is_directory, mount, path, name, size, count, type,
-       sha256, created_at, coalesce(metadata, '{}')
+SELECT id, directory, is_directory, path, name, size, count, type, sha256,
+       created_at, coalesce(metadata, '{}')
 FROM file LEFT JOIN form USING (upload) WHERE id = :id AND state = 'stored';
 
 -- name: files_of_upload
-SELECT id, directory, is_directory, mount, path, name, size, count, type,
-       sha256, created_at, coalesce(metadata, '{}')
+SELECT id, directory, is_directory, path, name, size, count, type, sha256,
+       created_at, coalesce(metadata, '{}')
 FROM file LEFT JOIN form USING (upload)
 WHERE upload = :upload AND state = 'stored' AND directory IS NULL
 ORDER BY position;
 
 -- name: files_of_directory
-SELECT id, directory, is_directory, mount, path, name, size, count, type,
-       sha256, created_at, coalesce(metadata, '{}')
+SELECT id, directory, is_directory, path, name, size, count, type, sha256,
+       created_at, coalesce(metadata, '{}')
 FROM file LEFT JOIN form USING (upload)
 WHERE directory = :directory AND state = 'stored'
 ORDER BY name LIMIT :limit;
@@ -206,8 +206,8 @@ ORDER BY name LIMIT :limit;
 -- The metadata filter is a JSON object {key: value}; a file passes if each of
 -- its members is among the values that the file has for that key.
 -- name: files_page
-SELECT id, directory, is_directory, mount, path, name, size, count, type,
-       sha256, created_at, coalesce(metadata, '{}')
+SELECT id, directory, is_directory, path, name, size, count, type, sha256,
+       created_at, coalesce(metadata, '{}')
 FROM file LEFT JOIN form USING (upload)
 WHERE directory IS NULL AND state = 'stored'
   AND created_at < :before

@@ -197,10 +197,11 @@ static char *absolute(const struct config *c, const char *path)
     return b.data;
 }
 
-static enum error_code
-check_value(struct config *c, const struct config_option *o, struct error *e)
+static enum error_code check_value(struct config *c, enum option_id id,
+                                   struct error *e)
 {
-    struct config_value *v = &c->values[o->id];
+    const struct config_option *o = &config_options[id];
+    struct config_value *v = &c->values[id];
     char expected[OPTION_EXPECTED_MAX];
 
     if (!v->text && !(v->text = strdup(o->standard)))
@@ -294,7 +295,7 @@ static enum error_code fill(struct config *c, const char *path, struct error *e)
     if (code == ERR_NONE && path)
         code = read_values(c, path, e);
     for (size_t i = 0; i < OPT_COUNT_ && code == ERR_NONE; i++)
-        code = check_value(c, &config_options[i], e);
+        code = check_value(c, (enum option_id)i, e);
     return code == ERR_NONE ? check_together(c, e) : code;
 }
 

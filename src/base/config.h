@@ -61,7 +61,6 @@ enum option_type {
 };
 
 struct config_option {
-    enum option_id id;     /* its own index; checked by a test */
     const char *section;   /* ini section */
     const char *key;       /* ini key */
     enum option_type type; /* how the value is read */

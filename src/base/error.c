@@ -43,7 +43,7 @@ static const struct error_row rows[ERR_COUNT_] = {
                        "Choose a fresh random id for every upload."},
     [ERR_CANCELLED] = {409, "cancelled", "Upload cancelled", ""},
     [ERR_FINISHED] = {409, "finished", "Upload is over", ""},
-    [ERR_BUSY] = {423, "busy", "Upload is busy", "Try again in a second."},
+    [ERR_BUSY] = {423, "busy", "Busy", "Try again in a second."},
     [ERR_GONE] = {410, "gone", "Upload is gone", "Begin a new upload."},
     [ERR_UNFINISHED] = {409, "unfinished", "Upload is not finished",
                         "Send the rest first."},

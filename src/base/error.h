@@ -2,8 +2,8 @@
  * Every failure in slipway is a value of this type.
  *
  * A function that can fail returns an error_code and fills the struct error
- * its caller passed; ERR_NONE means success and leaves the struct alone. The
- * code is stable: it is the last part of the problem type that clients see,
+ * its caller passed; ERR_NONE means success, whatever is in the struct then.
+ * The code is stable: it is the last part of the problem type that clients see,
  * the word that the log carries, and the row that fixes the HTTP status.
  *
  * What the struct holds may reach the client, with one exception: sys, the
@@ -30,7 +30,7 @@ enum error_code {
     ERR_ID_IN_USE,         /* the caller chose an upload id that is taken */
     ERR_CANCELLED,         /* the upload was cancelled */
     ERR_FINISHED,          /* the upload is over already */
-    ERR_BUSY,              /* another request holds the upload */
+    ERR_BUSY,              /* another one holds the upload or the database */
     ERR_GONE,              /* cancelled, expired or failed before */
     ERR_UNFINISHED,        /* the upload is not whole yet */
     ERR_COMPLETED,         /* the upload is stored, nothing can be added */

@@ -1,8 +1,8 @@
 /*
  * The log: one line per event on standard error, which every front server
- * collects, or in a file.
+ * collects.
  *
- *   2026-11-20T11:00:00Z warning no-space req=k3v... text
+ *   2026-11-20T11:00:00Z error no-space req=6b00dac2-3f43-1 sentence
  *
  * Control bytes, backslashes and invalid UTF-8 in a line are written as \xNN,
  * so that nothing a client sends can forge or break a line. One write(2) per

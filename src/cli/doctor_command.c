@@ -117,9 +117,8 @@ static void suggest_curl(const char *url, const char *token)
 /* Print an answer to the request for a report; 0 if nothing is wrong. */
 static int show(const char *answer, const char *url, const char *token)
 {
-    const char *blank = strchr(answer, ' ');
-    const char *body = strstr(answer, "\r\n\r\n");
-    long status = blank ? strtol(blank, NULL, 10) : 0;
+    const char *body = client_body(answer);
+    long status = client_status(answer);
     const char *type = strcasestr(answer, "\r\nContent-Type: text/plain");
 
     if (!body || !type || type > body) {
@@ -127,7 +126,6 @@ static int show(const char *answer, const char *url, const char *token)
         suggest_curl(url, token);
         return EXIT_FAILURE;
     }
-    body += 4;
     fputs(body, status == 200 ? stdout : stderr);
     return status == 200 && strncmp(body, "wrong ", 6) != 0 &&
                    !strstr(body, "\nwrong ")

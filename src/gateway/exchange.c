@@ -42,6 +42,8 @@ static const char *reason(int status)
         return "No Content";
     case 206:
         return "Partial Content";
+    case 303:
+        return "See Other";
     case 304:
         return "Not Modified";
     default:

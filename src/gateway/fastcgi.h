@@ -1,5 +1,5 @@
 /*
- * The FastCGI responder: the only user of libfcgi.
+ * The FastCGI responder. connection.c is the only user of libfcgi.
  *
  * Idle worker threads wait for connections; when the last idle one gets work,
  * a new thread is made, up to the configured limit, and threads that stay

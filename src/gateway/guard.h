@@ -3,9 +3,10 @@
  * the document root, slipway works only if its own web server refuses a file
  * in there (see reach.h).
  *
- * The answer is remembered in the database, for this address and port: for a
- * day if the directory is barred, else for a few seconds. Where data lies
- * elsewhere, nothing is asked. Requests that slipway makes to itself
+ * The answer is remembered for this address and port: for a day if the
+ * directory is barred, else for a few seconds; in the database, so that other
+ * processes need not ask, unless there was none. Where data lies elsewhere,
+ * nothing is asked. Requests that slipway makes to itself
  * (selfcall.h) must not come here: they would wait for themselves.
  *
  * The first request also tells where the uploads directory is served, if the

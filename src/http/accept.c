@@ -13,12 +13,14 @@
 #include "http/token.h"
 
 static const struct {
-    const char *type; /* in lower case */
-    enum form form;   /* what it asks for */
+    const char *type;      /* in lower case */
+    enum accept_type form; /* what it asks for */
 } forms[] = {
-    {"application/json", FORM_JSON},    {"application/problem+json", FORM_JSON},
-    {"text/html", FORM_HTML},           {"text/plain", FORM_TEXT},
-    {"text/event-stream", FORM_EVENTS},
+    {"application/json", ACCEPT_JSON},
+    {"application/problem+json", ACCEPT_JSON},
+    {"text/html", ACCEPT_HTML},
+    {"text/plain", ACCEPT_TEXT},
+    {"text/event-stream", ACCEPT_EVENTS},
 };
 
 /* The end of one element: the next comma that is not in a quoted string. */
@@ -35,7 +37,7 @@ static const char *element_end(const char *s)
     return s;
 }
 
-static bool find_form(const char *s, size_t len, enum form *form)
+static bool find_form(const char *s, size_t len, enum accept_type *form)
 {
     size_t i;
 
@@ -88,9 +90,9 @@ static int quality(const char *s, const char *end)
     return 1000;
 }
 
-enum form accept_form(const char *header, enum form fallback)
+enum accept_type accept_choose(const char *header, enum accept_type fallback)
 {
-    enum form best = fallback, form;
+    enum accept_type best = fallback, form;
     int best_quality = 0;
 
     while (header && *header != '\0') {

@@ -15,7 +15,6 @@ struct conditions {
     const char *if_none_match;
     const char *if_modified_since;
     const char *if_unmodified_since;
-    const char *if_range;
 };
 
 enum condition_result {

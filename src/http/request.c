@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "http/params.h"
+
+enum { TYPE_MAX = 128 };
 
 const char *request_variable(const struct request *r, const char *name)
 {
@@ -32,6 +35,16 @@ const char *request_header(const struct request *r, const char *name)
     }
     variable[n] = '\0';
     return request_variable(r, variable);
+}
+
+bool request_has_type(const struct request *r, const char *wanted)
+{
+    size_t len = strlen(wanted);
+    char type[TYPE_MAX];
+
+    return params_value(request_header(r, "Content-Type"), type, sizeof type) &&
+           (wanted[len - 1] == '/' ? strncmp(type, wanted, len) == 0
+                                   : strcmp(type, wanted) == 0);
 }
 
 bool request_is_cross_site(const struct request *r)

@@ -25,7 +25,7 @@ struct request {
     const char *(*variable)(const void *ctx, const char *name);
     const void *variable_ctx; /* the transport's own */
     /* Send an interim response (RFC 9110 section 15.2): status and fields of
-     * r. NULL where that is not possible. */
+     * r. Whether the front server passes it on is for the caller to know. */
     void (*interim)(void *ctx, struct response *r);
     void *interim_ctx; /* the transport's own */
 };
@@ -35,6 +35,10 @@ const char *request_variable(const struct request *r, const char *name);
 
 /* A header field by its usual name, "If-Range"; NULL if absent or empty. */
 const char *request_header(const struct request *r, const char *name);
+
+/* Is the media type of the body wanted: a type, or the first half of one with
+ * its slash? In lower case. */
+bool request_has_type(const struct request *r, const char *wanted);
 
 /* Whether a browser says that a page of another site makes the request
  * (Fetch Metadata; RFC 6454 Origin, where there is none). */

@@ -182,3 +182,18 @@ bool client_exchange(const struct client_address *to,
     close(fd);
     return ok;
 }
+
+long client_status(const char *answer)
+{
+    const char *blank = strchr(answer, ' ');
+
+    return blank && strncmp(answer, "HTTP/1.", 7) == 0 ? strtol(blank, NULL, 10)
+                                                       : 0;
+}
+
+const char *client_body(const char *answer)
+{
+    const char *blank = strstr(answer, "\r\n\r\n");
+
+    return blank ? blank + 4 : NULL;
+}

@@ -34,4 +34,9 @@ struct client_address {
 bool client_exchange(const struct client_address *to,
                      const struct client_call *call, char *answer, size_t cap);
 
+/* The status of an answer, 0 if it is none; and its body, NULL if that has not
+ * come. */
+long client_status(const char *answer);
+const char *client_body(const char *answer);
+
 #endif

@@ -195,7 +195,7 @@ void examine_downloads(struct patient *p)
 
     patient_path(p, "/status/file/", p->witness.name);
     body = patient_call(p, &get) && patient_status(p) == 200
-               ? strstr(p->answer, "\r\n\r\n")
+               ? client_body(p->answer)
                : NULL;
     patient_refusal(p, refusal);
     if (body && strstr(body, p->witness.content)) {

@@ -35,23 +35,15 @@ bool patient_call(struct patient *p, struct client_call *c)
 
 void patient_path(struct patient *p, const char *below, const char *name)
 {
-    const char *script = request_variable(p->req, "SCRIPT_NAME");
-
     buf_clear(&p->path);
-    percent_encode_path(&p->path, script ? script : "");
-    while (p->path.len > 0 && p->path.data[p->path.len - 1] == '/')
-        p->path.data[--p->path.len] = '\0';
+    percent_encode_path(&p->path, p->req->base);
     buf_printf(&p->path, "%s%s?probe=%s", below, name,
                config_text(p->config, OPT_PROBE_TOKEN));
 }
 
 long patient_status(const struct patient *p)
 {
-    const char *blank = strchr(p->answer, ' ');
-
-    return blank && strncmp(p->answer, "HTTP/1.", 7) == 0
-               ? strtol(blank, NULL, 10)
-               : 0;
+    return client_status(p->answer);
 }
 
 json_t *patient_echo(struct patient *p, struct client_call *c)
@@ -62,7 +54,7 @@ json_t *patient_echo(struct patient *p, struct client_call *c)
     patient_path(p, "/status/echo", "");
     if (!patient_call(p, c) || patient_status(p) != 200)
         return NULL;
-    text = strstr(p->answer, "\r\n\r\n");
+    text = client_body(p->answer);
     text = text ? strchr(text, '{') : NULL;
     j = text ? json_loads(text, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
     if (json_is_string(json_object_get(j, "method")))

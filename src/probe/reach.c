@@ -34,17 +34,16 @@ struct inquiry {
 
 enum reach reach_verdict(const char *answer, const char *content)
 {
-    static const char version[] = "HTTP/1.";
-    const char *status = strchr(answer, ' ');
-
-    if (strncmp(answer, version, sizeof version - 1) != 0 || !status)
-        return REACH_UNKNOWN;
-    if (strncmp(status, " 401 ", 5) == 0 || strncmp(status, " 403 ", 5) == 0 ||
-        strncmp(status, " 404 ", 5) == 0)
+    switch (client_status(answer)) {
+    case 401:
+    case 403:
+    case 404:
         return REACH_BARRED;
-    return strncmp(status, " 200 ", 5) == 0 && strstr(answer, content)
-               ? REACH_REACHABLE
-               : REACH_UNKNOWN;
+    case 200:
+        return strstr(answer, content) ? REACH_REACHABLE : REACH_UNKNOWN;
+    default:
+        return REACH_UNKNOWN;
+    }
 }
 
 /* What the answer says of the witness. */

@@ -13,7 +13,7 @@ enum verdict { VERDICT_FINE, VERDICT_WRONG, VERDICT_UNKNOWN };
 
 struct finding {
     const char *check;    /* what was looked at: a few words, stable */
-    enum verdict verdict; /* */
+    enum verdict verdict; /* on it */
     const char *why;      /* one or two sentences; may hold paths */
     const char *remedy;   /* what to do, NULL if nothing */
     struct finding *next;

@@ -89,6 +89,8 @@ static const struct route *find(const struct app *app,
                                 const struct request *req, const char **rest,
                                 struct buf *allow)
 {
+    const struct route *found = NULL;
+
     for (size_t i = 0; i < ROUTES; i++) {
         const char *r = match(&routes[i], req->path);
 
@@ -96,23 +98,22 @@ static const struct route *find(const struct app *app,
             continue;
         if (method_is(&routes[i], req->method)) {
             *rest = r;
-            return &routes[i];
+            found = &routes[i];
         }
-        buf_printf(allow, "%s, ", routes[i].method);
+        if (strcmp(routes[i].method, "OPTIONS") != 0)
+            buf_printf(allow, "%s, ", routes[i].method);
         if (strcmp(routes[i].method, "GET") == 0)
             buf_puts(allow, "HEAD, ");
     }
-    return NULL;
+    return found;
 }
 
 /* No row for this method: OPTIONS, 405 or 404. */
-static enum error_code without_route(const struct request *req,
-                                     const struct buf *allow,
+static enum error_code without_route(const struct request *req, bool has_path,
                                      struct response *res, struct error *e)
 {
-    if (allow->len == 0)
+    if (!has_path)
         return error_set(e, ERR_NOT_FOUND, "There is nothing at this path.");
-    response_header(res, "Allow", "%sOPTIONS", buf_text(allow));
     if (strcmp(req->method, "OPTIONS") != 0)
         return error_set(e, ERR_METHOD,
                          "This resource does not have this method.");
@@ -129,6 +130,17 @@ static void override_method(struct request *req)
         req->method = method;
 }
 
+/* What holds of every answer: its type is not guessed, and it is not kept
+ * unless the handler says otherwise. */
+static void add_defaults(struct response *res)
+{
+    response_header(res, "X-Content-Type-Options", "nosniff");
+    for (const struct response_header *h = res->first; h; h = h->next)
+        if (strcmp(h->name, "Cache-Control") == 0)
+            return;
+    response_header(res, "Cache-Control", "no-store");
+}
+
 void app_handle(struct app *app, struct request *req, struct response *res)
 {
     struct error e = {0};
@@ -143,14 +155,17 @@ void app_handle(struct app *app, struct request *req, struct response *res)
         tus_mark(res);
     override_method(req);
     route = find(app, req, &rest, &allow);
+    if (allow.len > 0 && (!route || strcmp(req->method, "OPTIONS") == 0))
+        response_header(res, "Allow", "%sOPTIONS", buf_text(&allow));
     if (!route) {
-        code = without_route(req, &allow, res, &e);
+        code = without_route(req, allow.len > 0, res, &e);
     } else {
         code = access_check(app->config, route->scope, &e);
         if (code == ERR_NONE)
             code = route->handle(app, req, rest, res, &e);
     }
     buf_free(&allow);
+    add_defaults(res);
     if (code == ERR_NONE && res->failed)
         code = error_set(&e, ERR_MEMORY, "No memory for the answer.");
     if (code != ERR_NONE) {

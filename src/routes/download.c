@@ -7,7 +7,6 @@
  * it cuts the ranges itself.
  */
 #include <inttypes.h>
-#include <nettle/base64.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -20,6 +19,7 @@
 #include "http/mediatype.h"
 #include "http/query.h"
 #include "http/range.h"
+#include "routes/render.h"
 #include "routes/routes.h"
 #include "store/files.h"
 
@@ -71,17 +71,6 @@ static void make_etag(char out[ETAG_MAX], const struct file *f)
     (void)snprintf(out, ETAG_MAX, "\"%s\"", f->has_sha256 ? hex : f->id);
 }
 
-static void add_digest(struct response *res, const struct file *f)
-{
-    char base64[BASE64_ENCODE_RAW_LENGTH(DIGEST_SIZE) + 1];
-
-    if (!f->has_sha256)
-        return;
-    base64_encode_raw(base64, DIGEST_SIZE, f->sha256);
-    base64[sizeof base64 - 1] = '\0';
-    response_header(res, "Repr-Digest", "sha-256=:%s:", base64);
-}
-
 static void add_validators(struct response *res, const struct file *f,
                            const char *etag)
 {
@@ -106,14 +95,13 @@ static void add_description(struct response *res, const struct file *f,
                        *w->name ? w->name : (slash ? slash + 1 : f->name));
     response_header(res, "Content-Disposition", "%s", buf_text(&b));
     buf_free(&b);
-    response_header(res, "X-Content-Type-Options", "nosniff");
     if (strcmp(f->type, "application/pdf") != 0)
         response_header(res, "Content-Security-Policy",
                         "sandbox; default-src 'none'; img-src 'self'; "
                         "media-src 'self'; style-src 'unsafe-inline'");
     response_header(res, "Cross-Origin-Resource-Policy", "same-origin");
     response_header(res, "Accept-Ranges", "bytes");
-    add_digest(res, f);
+    render_repr_digest(res, f);
 }
 
 /* multipart/byteranges (RFC 9110 section 14.6): literals between slices. */

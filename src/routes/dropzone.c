@@ -235,8 +235,6 @@ static enum error_code answer_chunk(struct chunk *c, const char *id,
         j, "files", render_files(c->plain.app, c->plain.req, &p.files, false));
     if (id)
         json_object_set_new(j, "upload_id", json_string(id));
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     render_json(res, j);
     return ERR_NONE;
 }

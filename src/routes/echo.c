@@ -85,8 +85,6 @@ enum error_code probe_echo(struct app *app, struct request *req,
     json_object_set_new(j, "received",
                         json_integer((json_int_t)req->body->received));
     json_object_set_new(j, "waited_ms", json_integer(waited));
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     render_json(res, j);
     return ERR_NONE;
 }
@@ -112,8 +110,6 @@ enum error_code probe_file_get(struct app *app, struct request *req,
     res->status = 200;
     res->offload = true;
     response_header(res, "Content-Type", "text/plain");
-    response_header(res, "X-Content-Type-Options", "nosniff");
-    response_header(res, "Cache-Control", "no-store");
     return ERR_NONE;
 }
 
@@ -165,7 +161,6 @@ enum error_code probe_file_post(struct app *app, struct request *req,
     json_object_set_new(j, "settings",
                         ini ? urls_of(req, config_directory(app->config), ini)
                             : json_array());
-    response_header(res, "Cache-Control", "no-store");
     render_json(res, j);
     return ERR_NONE;
 }

@@ -11,14 +11,13 @@
  *   GET    ?load=ID     the stored file; ?restore=ID the same
  */
 #include <inttypes.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "access/access.h"
 #include "base/text.h"
 #include "http/query.h"
 #include "routes/form.h"
+#include "routes/render.h"
 #include "routes/routes.h"
 #include "routes/transfer.h"
 
@@ -27,8 +26,6 @@ enum { NESTING_MAX = 16 }; /* of packed metadata: parsers recurse */
 static void answer_id(struct response *res, const char *id)
 {
     res->status = 201;
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     response_text(res, "text/plain; charset=utf-8", id, strlen(id));
 }
 
@@ -99,12 +96,9 @@ static enum error_code merge(struct pond_form *f, const char **metadata,
                              struct error *e)
 {
     json_t *all = json_loads(*metadata, 0, NULL);
-    char *text;
 
     json_object_update(all, f->metadata);
-    text = json_dumps(all, JSON_COMPACT);
-    *metadata = text ? arena_strdup(f->form.req->arena, text) : NULL;
-    free(text);
+    *metadata = render_text(f->form.req->arena, all);
     json_decref(all);
     return *metadata ? ERR_NONE
                      : error_set(e, ERR_MEMORY, "No memory for metadata.");
@@ -187,7 +181,6 @@ static void answer_chunk(struct response *res, uint64_t offset)
 {
     res->status = 204;
     response_header(res, "Upload-Offset", "%" PRIu64, offset);
-    response_header(res, "Cache-Control", "no-store");
 }
 
 static enum error_code receive_chunk(struct transfer *t, uint64_t offset,
@@ -274,7 +267,6 @@ static enum error_code head(struct app *app, struct request *req,
         return code;
     res->status = 200;
     response_header(res, "Upload-Offset", "%" PRIu64, p.loaded);
-    response_header(res, "Cache-Control", "no-store");
     return ERR_NONE;
 }
 
@@ -336,11 +328,10 @@ enum error_code filepond_delete(struct app *app, struct request *req,
     enum error_code code = intake_body(app, req, &none, take_id, &b, e);
 
     (void)rest;
+    (void)res;
     if (code == ERR_NONE && (strlen(b.id) != b.len || !id_is_upload(b.id)))
         code = error_set(e, ERR_BAD_ID, "The body is no upload id.");
     if (code == ERR_NONE)
         code = upload_terminate(app->store, b.id, e);
-    if (code == ERR_NONE)
-        response_header(res, "Cache-Control", "no-store");
     return code;
 }

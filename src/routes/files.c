@@ -3,7 +3,6 @@
  * form, for hosts that block the method.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -88,15 +87,12 @@ static enum error_code read_filter(struct request *req, struct file_filter *f,
 {
     json_t *metadata = json_object();
     enum error_code code;
-    char *text;
 
     *f = (struct file_filter){.before = INT64_MAX, .limit = PAGE_STANDARD};
     code = read_plain(req, f, e);
     if (code == ERR_NONE)
         code = read_metadata(req, metadata, e);
-    text = json_dumps(metadata, JSON_COMPACT);
-    f->metadata = text ? arena_strdup(req->arena, text) : NULL;
-    free(text);
+    f->metadata = render_text(req->arena, metadata);
     json_decref(metadata);
     if (code == ERR_NONE && !f->metadata)
         code = error_set(e, ERR_MEMORY, "No memory for the list.");
@@ -128,9 +124,8 @@ enum error_code files_list(struct app *app, struct request *req,
     if (code != ERR_NONE)
         return code;
     response_header(res, "Vary", "Accept");
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
-    if (accept_form(request_header(req, "Accept"), FORM_TEXT) == FORM_TEXT) {
+    if (accept_choose(request_header(req, "Accept"), ACCEPT_TEXT) ==
+        ACCEPT_TEXT) {
         render_urls(app, res, &list);
     } else {
         json_t *j = json_object();
@@ -160,8 +155,6 @@ enum error_code files_get(struct app *app, struct request *req,
     j = render_file(app, req, f, true);
     if (f->is_directory)
         json_object_set_new(j, "files", render_files(app, req, &inside, false));
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     render_json(res, j);
     return ERR_NONE;
 }

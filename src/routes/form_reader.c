@@ -5,12 +5,11 @@
 #include "routes/form_reader.h"
 
 #include <inttypes.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "http/multipart.h"
+#include "routes/render.h"
 
 enum part_kind { PART_FIELD, PART_FILE, PART_EMPTY };
 
@@ -156,15 +155,10 @@ static enum error_code feed(void *ctx, const void *data, size_t len,
 static enum error_code finish(struct reader *f, const char **metadata,
                               struct error *e)
 {
-    char *text = json_dumps(f->metadata, JSON_COMPACT);
-    enum error_code code;
-
-    *metadata = text ? arena_strdup(f->req->arena, text) : NULL;
+    *metadata = render_text(f->req->arena, f->metadata);
     f->field_bytes = 0;
-    code = *metadata ? charge_field(f, strlen(*metadata), e)
+    return *metadata ? charge_field(f, strlen(*metadata), e)
                      : error_set(e, ERR_MEMORY, "No memory for the metadata.");
-    free(text);
-    return code;
 }
 
 enum error_code form_read(struct app *app, struct request *req,

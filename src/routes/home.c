@@ -51,8 +51,6 @@ enum error_code home_get(struct app *app, struct request *req, const char *rest,
     else
         buf_puts(&b, "<p>slipway works. Not everybody may upload here.</p>");
     buf_puts(&b, "</html>\n");
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     response_page(res, buf_text(&b), b.len);
     res->failed = res->failed || buf_failed(&b);
     buf_free(&b);

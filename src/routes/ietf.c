@@ -126,7 +126,7 @@ static enum error_code create_name(const struct request *req, const char *put,
     if (code == ERR_NONE &&
         (put || !r->name || strcmp(name, UPLOAD_UNNAMED) != 0))
         r->name = put ? put : name;
-    if (!r->type && !ietf_has_type(req, "application/partial-upload"))
+    if (!r->type && !request_has_type(req, "application/partial-upload"))
         r->type = request_header(req, "Content-Type");
     return code;
 }
@@ -180,7 +180,7 @@ static enum error_code begin(struct app *app, struct request *req,
         code = transfer_require(app, PROTOCOL_IETF, e);
     if (code == ERR_NONE)
         code = intake_coding(req, e);
-    if (code == ERR_NONE && ietf_has_type(req, "multipart/"))
+    if (code == ERR_NONE && request_has_type(req, "multipart/"))
         code = error_set(e, ERR_UNSUPPORTED,
                          "A form can only be sent in one request.");
     if (code == ERR_NONE)
@@ -287,7 +287,7 @@ static enum error_code patch_fields(const struct request *req, uint64_t *offset,
     int64_t value;
 
     if (ietf_version(req)->typed &&
-        !ietf_has_type(req, "application/partial-upload"))
+        !request_has_type(req, "application/partial-upload"))
         return error_set(e, ERR_UNSUPPORTED,
                          "The Content-Type of an append must be "
                          "application/partial-upload.");

@@ -5,13 +5,11 @@
 #include "routes/ietf_fields.h"
 
 #include <inttypes.h>
-#include <nettle/base64.h>
-#include <string.h>
 
 #include "base/clock.h"
-#include "http/params.h"
 #include "http/structured.h"
 #include "routes/ietf.h"
+#include "routes/render.h"
 
 static const struct ietf_version versions[] = {
     {3, true, false, true, 201, true, "max-age"},
@@ -21,7 +19,7 @@ static const struct ietf_version versions[] = {
     {8, false, true, false, 204, false, "max-age"},
 };
 
-enum { VERSIONS = sizeof versions / sizeof versions[0], TYPE_MAX = 64 };
+enum { VERSIONS = sizeof versions / sizeof versions[0] };
 
 static const uint64_t INTEGER_MAX = 999999999999999;
 
@@ -56,7 +54,6 @@ const struct ietf_version *ietf_version(const struct request *req)
     return version_of(req, &named);
 }
 
-/* Whether this request brings the last byte. false if it does not say. */
 bool ietf_says_complete(const struct request *req, bool *complete)
 {
     const struct ietf_version *v = ietf_version(req);
@@ -70,25 +67,13 @@ bool ietf_says_complete(const struct request *req, bool *complete)
     return true;
 }
 
-/* wanted: a type, or the first half of one with its slash. */
-bool ietf_has_type(const struct request *req, const char *wanted)
-{
-    const char *header = request_header(req, "Content-Type");
-    char type[TYPE_MAX];
-
-    return header && params_value(header, type, sizeof type) &&
-           (wanted[strlen(wanted) - 1] == '/'
-                ? strncmp(type, wanted, strlen(wanted)) == 0
-                : strcmp(type, wanted) == 0);
-}
-
 bool ietf_is_meant(const struct request *req)
 {
     return !request_header(req, "Tus-Resumable") &&
            (request_header(req, "Upload-Draft-Interop-Version") ||
             request_header(req, complete_field) ||
             request_header(req, incomplete_field) ||
-            ietf_has_type(req, "application/partial-upload"));
+            request_has_type(req, "application/partial-upload"));
 }
 
 bool ietf_is_creation(const struct request *req)
@@ -96,7 +81,7 @@ bool ietf_is_creation(const struct request *req)
     bool complete = false;
 
     return ietf_is_meant(req) && ietf_says_complete(req, &complete) &&
-           !(complete && ietf_has_type(req, "multipart/"));
+           !(complete && request_has_type(req, "multipart/"));
 }
 
 void ietf_put_complete(const struct request *req, struct response *res,
@@ -176,7 +161,7 @@ bool ietf_may_interim(const struct app *app, const struct request *req)
     bool named;
 
     (void)version_of(req, &named);
-    return named && req->interim && config_choice(app->config, OPT_INTERIM);
+    return named && config_choice(app->config, OPT_INTERIM);
 }
 
 static void begin_interim(const struct request *req, struct response *r)
@@ -230,7 +215,6 @@ static void add_check(struct transfer *t, const char *field, const char *key,
     t->check_count++;
 }
 
-/* Content-Digest: of the bytes of this request. */
 void ietf_take_content_digest(struct transfer *t)
 {
     const char *field = request_header(t->req, "Content-Digest");
@@ -239,33 +223,24 @@ void ietf_take_content_digest(struct transfer *t)
     add_check(t, field, "sha-512", CHECKSUM_SHA512);
 }
 
-/* Repr-Digest: of the whole file. false if there is none that we know. */
 bool ietf_repr_digest(const struct request *req,
                       unsigned char sha256[DIGEST_SIZE])
 {
-    unsigned char value[DIGEST_SIZE];
     size_t len;
 
-    if (structured_member_bytes(request_header(req, "Repr-Digest"), "sha-256",
-                                value, sizeof value,
-                                &len) != STRUCTURED_FOUND ||
-        len != DIGEST_SIZE)
-        return false;
-    memcpy(sha256, value, DIGEST_SIZE);
-    return true;
+    return structured_member_bytes(request_header(req, "Repr-Digest"),
+                                   "sha-256", sha256, DIGEST_SIZE,
+                                   &len) == STRUCTURED_FOUND &&
+           len == DIGEST_SIZE;
 }
 
 void ietf_put_repr_digest(const struct request *req, struct response *res,
                           const struct file *f)
 {
-    char text[BASE64_ENCODE_RAW_LENGTH(DIGEST_SIZE) + 1] = "";
     int64_t weight;
 
-    if (!f->has_sha256 ||
-        structured_member_integer(request_header(req, "Want-Repr-Digest"),
-                                  "sha-256", &weight) != STRUCTURED_FOUND ||
-        weight <= 0)
-        return;
-    base64_encode_raw(text, DIGEST_SIZE, f->sha256);
-    response_header(res, "Repr-Digest", "sha-256=:%s:", text);
+    if (structured_member_integer(request_header(req, "Want-Repr-Digest"),
+                                  "sha-256", &weight) == STRUCTURED_FOUND &&
+        weight > 0)
+        render_repr_digest(res, f);
 }

@@ -24,10 +24,6 @@ const struct ietf_version *ietf_version(const struct request *req);
 /* Whether this request brings the last byte. false if it does not say. */
 bool ietf_says_complete(const struct request *req, bool *complete);
 
-/* Is the content type wanted: a type, or the first half of one with its
- * slash? */
-bool ietf_has_type(const struct request *req, const char *wanted);
-
 /* Upload-Complete or Upload-Incomplete. */
 void ietf_put_complete(const struct request *req, struct response *res,
                        bool complete);

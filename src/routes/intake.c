@@ -10,10 +10,10 @@
 #include "base/text.h"
 #include "http/disposition.h"
 #include "http/query.h"
+#include "store/resumable.h"
 
-static enum error_code check_request_size(const struct app *app,
-                                          const struct request *req,
-                                          struct error *e)
+enum error_code intake_size(const struct app *app, const struct request *req,
+                            struct error *e)
 {
     uint64_t most = config_number(app->config, OPT_MAX_REQUEST_SIZE);
     uint64_t length = req->body->length;
@@ -41,7 +41,7 @@ enum error_code intake_body(struct app *app, struct request *req,
                             void *ctx, struct error *e)
 {
     int64_t heard = clock_monotonic_ms();
-    enum error_code code = check_request_size(app, req, e);
+    enum error_code code = intake_size(app, req, e);
 
     while (code == ERR_NONE) {
         const void *data;
@@ -50,7 +50,7 @@ enum error_code intake_body(struct app *app, struct request *req,
         switch (body_next(req->body, &data, &len, UPLOAD_CHECK_MS, e)) {
         case BODY_DATA:
             heard = clock_monotonic_ms();
-            code = check_request_size(app, req, e);
+            code = intake_size(app, req, e);
             if (code == ERR_NONE)
                 code = sink(ctx, data, len, e);
             break;
@@ -153,6 +153,6 @@ enum error_code intake_name(const struct request *req,
         return error_set(e, ERR_BAD_NAME,
                          "Content-Disposition has no usable file name.");
     if (!header)
-        memcpy(name, "upload", sizeof "upload");
+        memcpy(name, UPLOAD_UNNAMED, sizeof UPLOAD_UNNAMED);
     return ERR_NONE;
 }

@@ -12,6 +12,11 @@
 typedef enum error_code intake_sink(void *ctx, const void *data, size_t len,
                                     struct error *e);
 
+/* ERR_REQUEST_TOO_LARGE for a body that is, or is announced as, too large.
+ * intake_body sees to it by itself. */
+enum error_code intake_size(const struct app *app, const struct request *req,
+                            struct error *e);
+
 /* Feed the whole body to sink. *u is the session to watch over, which sink
  * may set on the way; NULL while there is none. ERR_NONE only for a complete
  * body. */

@@ -170,8 +170,6 @@ static enum error_code answer(struct post *p, struct response *res,
     if (now.state == UPLOAD_STORED)
         json_object_set_new(j, "files",
                             render_files(p->app, p->req, &now.files, false));
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     render_json(res, j);
     return ERR_NONE;
 }

@@ -107,19 +107,18 @@ static void report_html(const struct report *r, bool asked,
 static void respond(const struct request *req, const struct report *r,
                     bool asked, struct response *res)
 {
-    enum form form = accept_form(request_header(req, "Accept"), FORM_TEXT);
+    enum accept_type form = accept_choose(request_header(req, "Accept"),
+                                          ACCEPT_TEXT);
     struct buf b;
 
-    response_header(res, "Cache-Control", "no-store");
     response_header(res, "Vary", "Accept");
     response_header(res, "Referrer-Policy", "no-referrer");
-    response_header(res, "X-Content-Type-Options", "nosniff");
-    if (form == FORM_JSON) {
+    if (form == ACCEPT_JSON) {
         report_json(r, res);
         return;
     }
     buf_init(&b, PAGE_MAX);
-    if (form == FORM_HTML) {
+    if (form == ACCEPT_HTML) {
         report_html(r, asked, res, &b);
     } else {
         report_text(r, &b);

@@ -174,15 +174,15 @@ void problem_response(const struct request *req, struct response *res,
     response_header(res, "X-Content-Type-Options", "nosniff");
     if (res->status == 503 || res->status == 423)
         response_header(res, "Retry-After", "%d", RETRY_SECONDS);
-    switch (accept_form(request_header(req, "Accept"), FORM_JSON)) {
-    case FORM_TEXT:
+    switch (accept_choose(request_header(req, "Accept"), ACCEPT_JSON)) {
+    case ACCEPT_TEXT:
         as_text(req, res, e);
         break;
-    case FORM_HTML:
+    case ACCEPT_HTML:
         as_html(req, res, e);
         break;
-    case FORM_JSON:
-    case FORM_EVENTS:
+    case ACCEPT_JSON:
+    case ACCEPT_EVENTS:
         as_json(req, res, e);
         break;
     }

@@ -149,14 +149,13 @@ enum error_code progress_handle(struct app *app, struct request *req,
                                 const char *rest, struct response *res,
                                 struct error *e)
 {
-    enum form form = accept_form(request_header(req, "Accept"), FORM_JSON);
+    enum accept_type form = accept_choose(request_header(req, "Accept"),
+                                          ACCEPT_JSON);
     struct progress p;
     enum error_code code;
 
     response_header(res, "Vary", "Accept");
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
-    if (form != FORM_EVENTS || strcmp(req->method, "GET") != 0)
+    if (form != ACCEPT_EVENTS || strcmp(req->method, "GET") != 0)
         return answer(app, req, rest, res, e);
     code = progress_get(app->store, req->arena, rest, &p, e);
     return code == ERR_NONE ? events(app, req, rest, res, e) : code;
@@ -168,7 +167,5 @@ enum error_code cancel_post(struct app *app, struct request *req,
 {
     enum error_code code = upload_cancel(app->store, rest, e);
 
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     return code == ERR_NONE ? answer(app, req, rest, res, e) : code;
 }

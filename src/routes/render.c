@@ -3,6 +3,7 @@
  */
 #include "routes/render.h"
 
+#include <nettle/base64.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,25 @@ static json_t *sha256_json(const struct file *f)
         return json_null();
     text_hex(hex, f->sha256, DIGEST_SIZE);
     return json_string(hex);
+}
+
+char *render_text(struct arena *a, const json_t *j)
+{
+    char *text = json_dumps(j, JSON_COMPACT);
+    char *copy = text ? arena_strdup(a, text) : NULL;
+
+    free(text);
+    return copy;
+}
+
+void render_repr_digest(struct response *res, const struct file *f)
+{
+    char base64[BASE64_ENCODE_RAW_LENGTH(DIGEST_SIZE) + 1] = "";
+
+    if (!f->has_sha256)
+        return;
+    base64_encode_raw(base64, DIGEST_SIZE, f->sha256);
+    response_header(res, "Repr-Digest", "sha-256=:%s:", base64);
 }
 
 static void add_details(json_t *j, const struct file *f)
@@ -162,8 +182,9 @@ static void add_back_link(struct buf *b, const char *referer)
     buf_puts(b, "\">Back</a></p>");
 }
 
-void render_page(const struct app *app, const struct request *req,
-                 struct response *res, const struct file_list *l)
+/* Answer with a page that links to the files. */
+static void render_page(const struct app *app, const struct request *req,
+                        struct response *res, const struct file_list *l)
 {
     struct buf b;
 
@@ -196,26 +217,24 @@ void render_upload(const struct app *app, const struct request *req,
 
     res->status = 201;
     response_header(res, "Vary", "Accept");
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     response_header(res, "Upload-Id", "%s", id);
     if (files->count == 1) {
         const char *url = file_url(app->store, req->arena, files->first);
 
         response_header(res, "Location", "%s", url ? url : "");
     }
-    switch (accept_form(request_header(req, "Accept"), FORM_TEXT)) {
-    case FORM_JSON:
-    case FORM_EVENTS:
+    switch (accept_choose(request_header(req, "Accept"), ACCEPT_TEXT)) {
+    case ACCEPT_JSON:
+    case ACCEPT_EVENTS:
         j = json_object();
         json_object_set_new(j, "files", render_files(app, req, files, false));
         json_object_set_new(j, "upload_id", json_string(id));
         render_json(res, j);
         break;
-    case FORM_HTML:
+    case ACCEPT_HTML:
         render_page(app, req, res, files);
         break;
-    case FORM_TEXT:
+    case ACCEPT_TEXT:
         render_urls(app, res, files);
         break;
     }

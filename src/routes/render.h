@@ -24,6 +24,12 @@ json_t *render_files(const struct app *app, const struct request *req,
  * upload. */
 json_t *render_progress(const struct progress *p);
 
+/* JSON as text in the arena. NULL without memory. */
+char *render_text(struct arena *a, const json_t *j);
+
+/* Repr-Digest (RFC 9530), if the file's digest is known. */
+void render_repr_digest(struct response *res, const struct file *f);
+
 /* Answer with JSON; takes over the reference. */
 void render_json(struct response *res, json_t *j);
 
@@ -36,9 +42,5 @@ void render_urls(const struct app *app, struct response *res,
 void render_upload(const struct app *app, const struct request *req,
                    struct response *res, const char *id,
                    const struct file_list *files);
-
-/* Answer with a page that links to the files. */
-void render_page(const struct app *app, const struct request *req,
-                 struct response *res, const struct file_list *l);
 
 #endif

@@ -14,15 +14,12 @@ enum error_code resource_options(struct app *app, struct request *req,
                                  const char *rest, struct response *res,
                                  struct error *e)
 {
+    (void)rest;
     (void)e;
-    response_init(res, req->arena);
     res->status = 204;
-    response_header(res, "Allow", "%s",
-                    *rest ? "GET, HEAD, PATCH, POST, PUT, DELETE, OPTIONS"
-                          : "POST, OPTIONS");
     if (transfer_speaks(app, PROTOCOL_TUS)) {
         response_header(res, "Accept-Patch", "application/offset+octet-stream");
-        tus_options(app, res);
+        tus_options(app, req, res);
     }
     if (transfer_speaks(app, PROTOCOL_IETF)) {
         response_header(res, "Accept-Patch", "application/partial-upload");
@@ -61,7 +58,6 @@ static enum error_code state(struct app *app, struct request *req,
     if (code != ERR_NONE)
         return over(req, code, e);
     res->status = is_ietf ? 204 : 200;
-    response_header(res, "Cache-Control", "no-store");
     if (is_ietf) {
         response_header(res, "Upload-Offset", "%" PRIu64, p.loaded);
         if (p.has_total)
@@ -96,7 +92,6 @@ static enum error_code redirect(struct app *app, struct request *req,
     url = file_url(app->store, req->arena, p.files.first);
     res->status = 303;
     response_header(res, "Location", "%s", url ? url : "");
-    response_header(res, "Cache-Control", "no-store");
     return ERR_NONE;
 }
 

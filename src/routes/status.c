@@ -54,8 +54,6 @@ enum error_code status_get(struct app *app, struct request *req,
     json_object_set_new(j, "version", json_string(SLIPWAY_VERSION));
     json_object_set_new(j, "limits", limits);
     json_object_set_new(j, "protocols", protocols(app));
-    response_header(res, "Cache-Control", "no-store");
-    response_header(res, "X-Content-Type-Options", "nosniff");
     render_json(res, j);
     return ERR_NONE;
 }

@@ -5,8 +5,6 @@
 #include "routes/transfer.h"
 
 #include <inttypes.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,6 +13,7 @@
 #include "http/date.h"
 #include "http/filename.h"
 #include "http/tus.h"
+#include "routes/render.h"
 
 enum {
     TELL_MS = 1000,       /* between two calls of tell */
@@ -164,8 +163,9 @@ enum error_code transfer_receive(struct transfer *t, struct error *e)
     return code;
 }
 
-enum error_code transfer_finish(struct upload *u, struct file_list *files,
-                                struct error *e)
+/* All bytes are there: publish. */
+static enum error_code finish(struct upload *u, struct file_list *files,
+                              struct error *e)
 {
     enum error_code code = upload_end_file(u, e);
 
@@ -187,7 +187,7 @@ enum error_code transfer_end(struct upload *u, struct file_list *files,
     enum error_code code;
 
     if (upload_remaining(u) == 0 && !upload_is_partial(u))
-        return transfer_finish(u, files, e);
+        return finish(u, files, e);
     code = upload_suspend(u, e);
     if (code == ERR_CANCELLED)
         code = error_set(e, ERR_GONE, "The upload was cancelled.");
@@ -217,7 +217,7 @@ static enum error_code finish_whole(struct app *app, struct request *req,
     enum error_code code = upload_resume(app->store, req->arena, id, &u, e);
 
     if (code == ERR_NONE)
-        code = transfer_finish(u, &files, e);
+        code = finish(u, &files, e);
     return code == ERR_COMPLETED ? ERR_NONE : code;
 }
 
@@ -321,7 +321,6 @@ static bool add_pair(void *ctx, const char *key, size_t key_len,
 static enum error_code describe(struct metadata *m, const char *field,
                                 struct resumable_spec *out, struct error *e)
 {
-    char *fields;
     struct buf scratch;
 
     m->fault = tus_metadata_fault(field);
@@ -332,9 +331,7 @@ static enum error_code describe(struct metadata *m, const char *field,
     buf_free(&scratch);
     if (m->fault)
         return error_set(e, ERR_BAD_REQUEST, "%s", m->fault);
-    fields = json_dumps(m->fields, JSON_COMPACT);
-    out->fields = fields ? arena_strdup(m->arena, fields) : NULL;
-    free(fields);
+    out->fields = render_text(m->arena, m->fields);
     out->name = m->filename ? m->filename : m->name;
     out->type = m->filetype ? m->filetype : m->type;
     out->echo = field;

@@ -64,12 +64,8 @@ enum error_code transfer_append(struct transfer *t, const void *data,
                                 size_t len, struct error *e);
 void transfer_fail(struct transfer *t, struct error *e);
 
-/* All bytes are there: publish. The session is let go of; it is failed for
- * good where its content cannot become right any more. */
-enum error_code transfer_finish(struct upload *u, struct file_list *files,
-                                struct error *e);
-
-/* Publish if all bytes are there, else let go. *files stays empty then. */
+/* Publish if all bytes are there, else let go; *files stays empty then. A
+ * session is failed for good where its content cannot become right any more. */
 enum error_code transfer_end(struct upload *u, struct file_list *files,
                              struct error *e);
 

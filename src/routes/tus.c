@@ -8,14 +8,13 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "http/params.h"
 #include "http/tus.h"
 #include "routes/render.h"
 #include "routes/transfer.h"
 
 #define TUS_VERSION "1.0.0"
 
-enum { TYPE_MAX = 64, PATH_MAX_BYTES = 512 };
+enum { PATH_MAX_BYTES = 512 };
 
 bool tus_is_meant(const struct request *req)
 {
@@ -24,11 +23,7 @@ bool tus_is_meant(const struct request *req)
 
 bool tus_is_content(const struct request *req)
 {
-    const char *header = request_header(req, "Content-Type");
-    char type[TYPE_MAX];
-
-    return header && params_value(header, type, sizeof type) &&
-           strcmp(type, "application/offset+octet-stream") == 0;
+    return request_has_type(req, "application/offset+octet-stream");
 }
 
 void tus_mark(struct response *res)
@@ -47,11 +42,13 @@ enum error_code tus_check_version(const struct request *req,
     return error_set(e, ERR_VERSION, "Tus-Resumable must be " TUS_VERSION ".");
 }
 
-void tus_options(const struct app *app, struct response *res)
+void tus_options(const struct app *app, const struct request *req,
+                 struct response *res)
 {
     uint64_t most = config_number(app->config, OPT_MAX_FILE_SIZE);
 
-    tus_mark(res);
+    if (!tus_is_meant(req))
+        tus_mark(res);
     response_header(res, "Tus-Version", TUS_VERSION);
     response_header(res, "Tus-Extension", TUS_EXTENSIONS);
     response_header(res, "Tus-Checksum-Algorithm", CHECKSUM_TUS_NAMES);
@@ -337,7 +334,6 @@ static enum error_code append(struct transfer *t, uint64_t offset,
         code = end(t->app, t->req, t->upload, res, e);
     if (code == ERR_NONE) {
         res->status = 204;
-        response_header(res, "Cache-Control", "no-store");
     }
     return code;
 }

@@ -1,7 +1,7 @@
 /*
  * The translator of tus 1.0.0 (https://tus.io/protocols/resumable-upload) with
- * the extensions in TUS_EXTENSIONS. The resource's handlers in resource.c call
- * it once they have seen which protocol a request speaks.
+ * the extensions in TUS_EXTENSIONS. dispatch.c marks the answers; upload.c and
+ * resource.c call the rest once they have seen that a request speaks it.
  */
 #ifndef SLIPWAY_ROUTES_TUS_H
 #define SLIPWAY_ROUTES_TUS_H
@@ -27,7 +27,8 @@ enum error_code tus_check_version(const struct request *req,
                                   struct response *res, struct error *e);
 
 /* What OPTIONS tells. */
-void tus_options(const struct app *app, struct response *res);
+void tus_options(const struct app *app, const struct request *req,
+                 struct response *res);
 
 enum error_code tus_create(struct app *app, struct request *req,
                            struct response *res, struct error *e);

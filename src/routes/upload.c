@@ -5,8 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "http/params.h"
 #include "http/range.h"
 #include "routes/form.h"
 #include "routes/ietf.h"
@@ -46,8 +44,10 @@ static enum error_code receive_raw(struct app *app, struct request *req,
         .arena = req->arena,
     };
     struct upload *u;
-    enum error_code code = upload_open(app->store, &spec, &u, e);
+    enum error_code code = intake_size(app, req, e);
 
+    if (code == ERR_NONE)
+        code = upload_open(app->store, &spec, &u, e);
     if (code != ERR_NONE)
         return code;
     code = upload_begin_file(u, name, request_header(req, "Content-Type"),
@@ -68,16 +68,12 @@ static enum error_code receive_post(struct app *app, struct request *req,
                                     struct intake_choice *choice,
                                     struct file_list *files, struct error *e)
 {
-    const char *header = request_header(req, "Content-Type");
-    char type[64] = "";
     char name[INTAKE_NAME_MAX];
     enum error_code code;
 
-    if (header && !params_value(header, type, sizeof type))
-        type[0] = '\0';
-    if (text_starts_ci(type, "multipart/"))
+    if (request_has_type(req, "multipart/"))
         return form_receive(app, req, choice, files, e);
-    if (strcmp(type, "application/x-www-form-urlencoded") == 0)
+    if (request_has_type(req, "application/x-www-form-urlencoded"))
         return error_set(e, ERR_UNSUPPORTED,
                          "This form cannot carry files; send "
                          "multipart/form-data, or a file with its own "

@@ -397,7 +397,7 @@ static enum error_code begin_final(struct store *s,
         return e->code;
     u->concat = concat;
     u->parts = json;
-    code = session_create_final(u, r, parts.total, e);
+    code = session_create(u, r, e);
     if (code != ERR_NONE)
         return code;
     *id = u->id;

@@ -200,10 +200,8 @@ static bool group_begin(struct conn *c)
 struct conn *db_write(struct db *db, struct error *e)
 {
     struct conn *c = &db->writer;
-    struct error failure;
     uint64_t failures;
 
-    memset(&failure, 0, sizeof failure);
     pthread_mutex_lock(&db->mutex);
     failures = db->busy_failures;
     db->writers_waiting++;
@@ -213,8 +211,7 @@ struct conn *db_write(struct db *db, struct error *e)
     if (!db->group && db->busy_failures != failures) {
         pass_writer(db);
         pthread_mutex_unlock(&db->mutex);
-        error_set(&failure, ERR_BUSY, "The database is busy.");
-        report(&failure, e);
+        error_set(e, ERR_BUSY, "The database is busy.");
         return NULL;
     }
     c->busy = true;
@@ -224,12 +221,11 @@ struct conn *db_write(struct db *db, struct error *e)
         conn_exec(c, "SAVEPOINT member", "beginning a change");
         return c;
     }
-    failure = c->error;
-    report(&failure, e);
+    report(&c->error, e);
     if (c->broken)
         conn_close(c);
     pthread_mutex_lock(&db->mutex);
-    if (failure.code == ERR_BUSY)
+    if (c->error.code == ERR_BUSY)
         db->busy_failures++;
     pass_writer(db);
     pthread_mutex_unlock(&db->mutex);

@@ -1,6 +1,6 @@
 /*
- * The database: the only user of sqlite3.h. Nobody else may open the file in a
- * process that has it open: closing it would take SQLite's locks off.
+ * The database. Nobody else may open its file in a process that has it open:
+ * closing it would take SQLite's locks off. sqlite3.h is used by store/ alone.
  *
  * One file, one pool of connections per process, opened after the process has
  * forked for the last time. There is one connection for writing, which

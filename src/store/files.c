@@ -41,19 +41,18 @@ static struct file *file_from_row(struct stmt *row, struct arena *a)
     if (!stmt_is_null(row, 1))
         f->directory = arena_strdup(a, stmt_get_text(row, 1));
     f->is_directory = stmt_get_int(row, 2) != 0;
-    f->mount = arena_strdup(a, stmt_get_text(row, 3));
-    f->path = arena_strdup(a, stmt_get_text(row, 4));
-    f->name = arena_strdup(a, stmt_get_text(row, 5));
-    f->size = (uint64_t)stmt_get_int(row, 6);
-    f->count = (uint64_t)stmt_get_int(row, 7);
-    f->type = arena_strdup(a, stmt_get_text(row, 8));
-    sha256 = stmt_get_blob(row, 9, &len);
+    f->path = arena_strdup(a, stmt_get_text(row, 3));
+    f->name = arena_strdup(a, stmt_get_text(row, 4));
+    f->size = (uint64_t)stmt_get_int(row, 5);
+    f->count = (uint64_t)stmt_get_int(row, 6);
+    f->type = arena_strdup(a, stmt_get_text(row, 7));
+    sha256 = stmt_get_blob(row, 8, &len);
     f->has_sha256 = len == sizeof f->sha256;
     if (f->has_sha256)
         memcpy(f->sha256, sha256, sizeof f->sha256);
-    f->created_at = stmt_get_int(row, 10);
-    f->metadata = arena_strdup(a, stmt_get_text(row, 11));
-    return f->mount && f->path && f->name && f->type && f->metadata ? f : NULL;
+    f->created_at = stmt_get_int(row, 9);
+    f->metadata = arena_strdup(a, stmt_get_text(row, 10));
+    return f->path && f->name && f->type && f->metadata ? f : NULL;
 }
 
 struct file *file_get(struct store *s, struct arena *a, const char *id,

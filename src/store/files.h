@@ -23,7 +23,6 @@ struct file {
     bool is_directory;     /* a directory upload as a whole */
     bool has_sha256;       /* sha256 is known */
     unsigned char sha256[DIGEST_SIZE];
-    const char *mount;    /* name of the mount */
     const char *path;     /* below the mount, UTF-8 */
     const char *name;     /* cleaned; relative in a directory */
     const char *type;     /* media type */

@@ -35,7 +35,7 @@ struct store {
     struct mount uploads;
     char *found_url;            /* of uploads, if not the configured one */
     bool power;                 /* durability = power */
-    _Atomic int64_t next_sweep; /* when this process may ask again, ms */
+    _Atomic int64_t next_sweep; /* monotonic ms: when this process may ask */
     atomic_bool finals_wait;    /* final sessions are not put together yet */
     atomic_bool stopping;       /* long work is to be left for later */
 };

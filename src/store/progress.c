@@ -241,11 +241,14 @@ static enum error_code try_cancel(struct store *s, struct arena *a,
         return code;
     if (done || p.state == UPLOAD_CANCELLED)
         return await_holder(s, row.home, e);
-    *again = p.state == UPLOAD_RECEIVING;
-    if (*again && recover_home(s, row.home, e) != ERR_NONE)
-        return e->code;
-    return error_set(e, ERR_FINISHED, "The upload is over already: %s.",
-                     row.state);
+    if (p.state != UPLOAD_RECEIVING)
+        return error_set(e, ERR_FINISHED, "The upload is over already: %s.",
+                         row.state);
+    *again = true;
+    code = recover_home(s, row.home, e);
+    return code == ERR_NONE
+               ? error_set(e, ERR_FINISHED, "The upload is being stored.")
+               : code;
 }
 
 enum error_code upload_cancel(struct store *s, const char *id, struct error *e)

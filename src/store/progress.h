@@ -38,8 +38,8 @@ enum error_code progress_get(struct store *s, struct arena *a, const char *id,
                              struct progress *out, struct error *e);
 
 /* End a session that is not over. When it returns ERR_NONE nothing of it is
- * left. ERR_NOT_FOUND; ERR_FINISHED if it was stored or failed before; ERR_BUSY
- * if its holder is stuck; cancelling twice is fine. */
+ * left. ERR_NOT_FOUND; ERR_FINISHED if it was stored or failed before, or is
+ * being stored; ERR_BUSY if its holder is stuck; cancelling twice is fine. */
 enum error_code upload_cancel(struct store *s, const char *id, struct error *e);
 
 #endif

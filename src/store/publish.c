@@ -38,7 +38,7 @@ static void insert_file(struct conn *c, const struct upload *u,
         stmt_text(q, ":directory", f->directory);
     stmt_int(q, ":is_directory", f->is_directory);
     stmt_int(q, ":position", position);
-    stmt_text(q, ":mount", f->mount);
+    stmt_text(q, ":mount", u->store->uploads.name);
     stmt_text(q, ":path", f->path);
     stmt_text(q, ":name", f->name);
     stmt_int(q, ":size", (int64_t)f->size);

@@ -17,9 +17,8 @@
 #include "base/clock.h"
 #include "store/upload_internal.h"
 
-static enum error_code describe_new(struct upload *u,
-                                    const struct resumable_spec *r,
-                                    uint64_t total, struct error *e)
+static enum error_code
+describe_new(struct upload *u, const struct resumable_spec *r, struct error *e)
 {
     u->resumable = true;
     u->partial = r->partial;
@@ -28,17 +27,15 @@ static enum error_code describe_new(struct upload *u,
     u->echo = r->echo;
     if (r->sha256)
         upload_expect(u, r->sha256);
-    return total == UPLOAD_SIZE_UNKNOWN
-               ? ERR_NONE
-               : session_check_least(u, total, r->name, e);
+    return session_check_least(u, u->announced, r->name, e);
 }
 
 /* The file, on disk before there is a row that tells of it. */
-static enum error_code store_new(struct upload *u,
-                                 const struct resumable_spec *r, uint64_t total,
-                                 struct error *e)
+static enum error_code
+store_new(struct upload *u, const struct resumable_spec *r, struct error *e)
 {
-    enum error_code code = upload_begin_file(u, r->name, r->type, total, e);
+    enum error_code code = upload_begin_file(u, r->name, r->type, u->announced,
+                                             e);
 
     if (code == ERR_NONE && u->store->power)
         code = disk_sync_tree(u->home_dir, e);
@@ -53,31 +50,23 @@ static enum error_code store_new(struct upload *u,
     return code;
 }
 
+enum error_code session_create(struct upload *u, const struct resumable_spec *r,
+                               struct error *e)
+{
+    enum error_code code = describe_new(u, r, e);
+
+    return code == ERR_NONE ? store_new(u, r, e) : code;
+}
+
 enum error_code upload_create(struct store *s, const struct upload_spec *spec,
                               const struct resumable_spec *r,
                               struct upload **out, struct error *e)
 {
     struct upload *u = session_begin(s, spec, e);
-    enum error_code code;
+    enum error_code code = u ? session_create(u, r, e) : e->code;
 
-    *out = NULL;
-    if (!u)
-        return e->code;
-    code = describe_new(u, r, spec->total, e);
-    if (code == ERR_NONE)
-        code = store_new(u, r, spec->total, e);
-    if (code == ERR_NONE)
-        *out = u;
+    *out = code == ERR_NONE ? u : NULL;
     return code;
-}
-
-enum error_code session_create_final(struct upload *u,
-                                     const struct resumable_spec *r,
-                                     uint64_t total, struct error *e)
-{
-    enum error_code code = describe_new(u, r, total, e);
-
-    return code == ERR_NONE ? store_new(u, r, total, e) : code;
 }
 
 /* One that was given a name may still lie there without. */

@@ -174,7 +174,6 @@ static bool take_columns(struct upload *u, struct stmt *q)
     strncpy(f->id, stmt_get_text(q, 3), sizeof f->id - 1);
     f->name = arena_strdup(u->arena, stmt_get_text(q, 4));
     f->type = arena_strdup(u->arena, stmt_get_text(q, 5));
-    f->mount = u->store->uploads.name;
     f->metadata = "{}";
     f->count = 1;
     f->size = u->received = u->shown = (uint64_t)stmt_get_int(q, 7);

@@ -1,10 +1,9 @@
 /*
- * Opening and closing the store. The only place that looks at configured
+ * Opening and closing the store. The only file of store/ that opens configured
  * paths; afterwards everything is relative to open directories.
  */
 #define _GNU_SOURCE
 #include "store/store.h"
-#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "store/internal.h"
 
 enum { PATH_MAX_BYTES = 4096, PRIVATE_DIR_MODE = 0700 };

@@ -1,6 +1,7 @@
 /*
  * The store: rows in SQLite and bytes on disk, kept in step. Everything above
- * sees upload sessions, files and segments, never a path or a row.
+ * sees upload sessions, files and segments, never a row; where they lie is for
+ * the guard and the doctor (place.h, survey.h, witness.h).
  *
  * On disk:
  *   <data>/slipway.db               the rows
@@ -38,7 +39,7 @@ void store_stop(struct store *s);
 /* To be called after every answer: goes on with final uploads that were not
  * put together in time. And clean up: recover, forget ended sessions, remove
  * what nobody owns. Does nothing unless due (once a minute, in one process);
- * force is for the command. Bounded in time. */
+ * force is for the command. Takes as long as there is work. */
 enum error_code store_sweep(struct store *s, bool force, struct error *e);
 
 #endif

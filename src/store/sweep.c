@@ -1,7 +1,7 @@
 /*
  * Cleaning without a cron job: after a response, at most once a minute over
- * all processes (a lease in the database), bounded in time. Each step can be
- * killed at any point and done again.
+ * all processes (a lease in the database). Each step can be killed at any point
+ * and done again.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,8 +17,8 @@
 
 enum {
     SWEEP_EVERY_MS = 60 * 1000, /* between two sweeps */
-    SWEEP_BUDGET_MS = 1000,     /* that one may take */
-    SWEEP_STEP = 100,           /* sessions looked at in one sweep */
+    SWEEP_BUDGET_MS = 1000,     /* in which it looks for orphans */
+    SWEEP_STEP = 100,           /* sessions looked at in one read */
     ORPHAN_GRACE_MS = 60 * 1000 /* a new home gets its lock well before, and
                                    a witness is gone */
 };
@@ -63,15 +63,15 @@ static enum error_code take_lease(struct store *s, bool force, bool *mine,
     return db_end(c, true, e);
 }
 
-/* Homes of sessions that may have lost their process. */
-struct lost {
-    char home[SWEEP_STEP][ID_LENGTH + 1];
+/* Homes of sessions. */
+struct homes {
+    char list[SWEEP_STEP][ID_LENGTH + 1];
     size_t count;
 };
 
 /* The next ones after a home, in order. */
 static enum error_code list_lost(struct store *s, int64_t before,
-                                 const char *after, struct lost *lost,
+                                 const char *after, struct homes *lost,
                                  struct error *e)
 {
     struct conn *c = db_read(s->db, e);
@@ -85,7 +85,7 @@ static enum error_code list_lost(struct store *s, int64_t before,
     stmt_text(q, ":after", after);
     stmt_int(q, ":limit", SWEEP_STEP);
     while (lost->count < SWEEP_STEP && stmt_step(q))
-        strncpy(lost->home[lost->count++], stmt_get_text(q, 0), ID_LENGTH);
+        strncpy(lost->list[lost->count++], stmt_get_text(q, 0), ID_LENGTH);
     return db_end(c, true, e);
 }
 
@@ -187,17 +187,17 @@ static enum error_code recover_sessions(struct store *s, int64_t before,
 {
     char after[ID_LENGTH + 1] = "";
     enum error_code code = ERR_NONE;
-    struct lost lost;
+    struct homes lost;
 
     do {
         code = list_lost(s, before, after, &lost, e);
         for (size_t i = 0; i < lost.count && code == ERR_NONE; i++) {
-            code = recover_home(s, lost.home[i], e);
+            code = recover_home(s, lost.list[i], e);
             if (code != ERR_NONE && code != ERR_BUSY) {
                 log_failure(LOG_ERROR, e);
                 code = ERR_NONE;
             }
-            memcpy(after, lost.home[i], sizeof after);
+            memcpy(after, lost.list[i], sizeof after);
         }
     } while (code == ERR_NONE && lost.count == SWEEP_STEP);
     return code;
@@ -239,7 +239,7 @@ static void drop_old(struct store *s, int dir, int64_t deadline,
 
     if (!d && fd >= 0)
         close(fd);
-    while (d && clock_wall_ms() < deadline && (entry = readdir(d)))
+    while (d && clock_monotonic_ms() < deadline && (entry = readdir(d)))
         if (is_old(dir, entry->d_name))
             drop(s, entry->d_name);
     if (d)
@@ -268,7 +268,7 @@ static enum error_code forget_ended(struct store *s, struct error *e)
 }
 
 /* A few resumable sessions that nobody went on with. */
-static enum error_code expire_some(struct store *s, struct lost *ended,
+static enum error_code expire_some(struct store *s, struct homes *ended,
                                    struct error *e)
 {
     int64_t keep = (int64_t)config_number(s->config, OPT_EXPIRE_AFTER) * 1000;
@@ -285,11 +285,11 @@ static enum error_code expire_some(struct store *s, struct lost *ended,
     stmt_int(q, ":limit", SWEEP_STEP);
     while (stmt_step(q))
         if (ended->count < SWEEP_STEP)
-            strncpy(ended->home[ended->count++], stmt_get_text(q, 0),
+            strncpy(ended->list[ended->count++], stmt_get_text(q, 0),
                     ID_LENGTH);
     code = db_end(c, true, e);
     for (size_t i = 0; i < ended->count && code == ERR_NONE; i++)
-        (void)home_reclaim(s, ended->home[i]);
+        (void)home_reclaim(s, ended->list[i]);
     return code;
 }
 
@@ -297,7 +297,7 @@ static enum error_code expire_some(struct store *s, struct lost *ended,
 static enum error_code expire(struct store *s, struct error *e)
 {
     enum error_code code;
-    struct lost ended;
+    struct homes ended;
 
     do {
         code = expire_some(s, &ended, e);
@@ -332,7 +332,7 @@ static void drop_private(struct store *s, const char *name)
 
 enum error_code store_sweep(struct store *s, bool force, struct error *e)
 {
-    int64_t now = clock_wall_ms();
+    int64_t now = clock_monotonic_ms();
     int64_t due = atomic_load(&s->next_sweep);
     bool mine = false;
     enum error_code code;
@@ -347,7 +347,7 @@ enum error_code store_sweep(struct store *s, bool force, struct error *e)
     code = take_lease(s, force, &mine, e);
     if (code != ERR_NONE || !mine)
         return code;
-    code = recover_sessions(s, now - SILENT_MS, e);
+    code = recover_sessions(s, clock_wall_ms() - SILENT_MS, e);
     if (code == ERR_NONE)
         code = purge_deleted(s, e);
     if (code == ERR_NONE)

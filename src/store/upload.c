@@ -24,8 +24,7 @@ enum {
     SPACE_STEP = 8 * 1024 * 1024,     /* bytes between two looks at the disk */
     WRITEBACK_STEP = 8 * 1024 * 1024, /* bytes handed to the disk at once */
     ALLOCATE_MOST = 64 * 1024 * 1024, /* bytes allocated ahead at once */
-    SAME_NAME_MAX = 1000,             /* numbered names in a directory */
-    DIGEST_PIECE = 256 * 1024         /* bytes read at once */
+    SAME_NAME_MAX = 1000              /* numbered names in a directory */
 };
 
 static uint64_t limit(const struct upload *u, enum option_id id)
@@ -47,17 +46,6 @@ static enum error_code check_space(struct store *s, uint64_t more,
                        "upload would use it up.");
 }
 
-static enum error_code check_request(struct store *s, uint64_t total,
-                                     struct error *e)
-{
-    uint64_t most = config_number(s->config, OPT_MAX_REQUEST_SIZE);
-
-    if (!most || total == UPLOAD_SIZE_UNKNOWN || total <= most)
-        return ERR_NONE;
-    return error_limit(e, ERR_REQUEST_TOO_LARGE, "max_request_size", most,
-                       "A request may have at most %" PRIu64 " bytes.", most);
-}
-
 static struct file *new_file(struct upload *u, struct error *e)
 {
     struct file *f = arena_alloc(u->arena, sizeof *f);
@@ -68,7 +56,6 @@ static struct file *new_file(struct upload *u, struct error *e)
         f = NULL;
     if (f) {
         f->count = 1;
-        f->mount = u->store->uploads.name;
         f->metadata = "{}";
     }
     return f;
@@ -138,8 +125,8 @@ struct upload *session_begin(struct store *s, const struct upload_spec *spec,
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e)
 {
-    enum error_code code = check_request(s, spec->total, e);
-    struct upload *u = code == ERR_NONE ? session_begin(s, spec, e) : NULL;
+    struct upload *u = session_begin(s, spec, e);
+    enum error_code code;
 
     *out = NULL;
     if (!u)

@@ -4,8 +4,9 @@
  *   upload_open -> (upload_begin_file -> upload_append ... ->
  *   upload_end_file) ... -> upload_finish | upload_discard
  *
- * Form, PUT and later protocols are translators in front of it. Limits,
- * digest, durability, progress and cancel are here and nowhere else.
+ * Form, PUT and the resumable protocols are translators in front of it. Limits
+ * of files, digest, durability, progress and cancel are here and nowhere else;
+ * limits of requests are in routes/intake.h and routes/form_reader.h.
  *
  * A session is held by one thread. What it received lies in incoming/, behind
  * a kernel lock that dies with the process, until upload_finish publishes all
@@ -33,7 +34,7 @@ struct upload_spec {
     struct arena *arena; /* the request's; the session lives in it */
 };
 
-/* ERR_REQUEST_TOO_LARGE, ERR_ID_IN_USE. */
+/* ERR_ID_IN_USE. */
 enum error_code upload_open(struct store *s, const struct upload_spec *spec,
                             struct upload **out, struct error *e);
 

@@ -39,7 +39,7 @@ struct upload {
     uint64_t announced;                  /* bytes of the request, or unknown */
     uint64_t received;                   /* bytes of all files */
     uint64_t shown;                      /* what the row says of received */
-    bool in_doubt;                       /* or may say after a restart */
+    bool in_doubt;                       /* a restart may show more (db.h) */
     uint64_t space_checked_at; /* received, when space was last checked */
     uint64_t writeback_from;   /* offset not yet handed to the disk */
     uint64_t began_at;         /* bytes the current file had before */
@@ -132,11 +132,10 @@ enum error_code session_take_up(struct store *s, struct arena *a,
                                 const char *id, bool evict, struct upload **out,
                                 struct error *e);
 
-/* upload_create for a session with concat and parts that came from
- * session_begin. After a failure it is gone. */
-enum error_code session_create_final(struct upload *u,
-                                     const struct resumable_spec *r,
-                                     uint64_t total, struct error *e);
+/* The rest of upload_create: u came from session_begin and may have got concat
+ * and parts. After a failure it is gone. */
+enum error_code session_create(struct upload *u, const struct resumable_spec *r,
+                               struct error *e);
 
 /* Has the row of a session expired, though nobody has said so in it? */
 bool session_has_expired(const struct store *s, int64_t updated_at);

@@ -20,10 +20,10 @@ static void check(bool ok)
 
 static void check_accept(const char *text)
 {
-    enum form a = accept_form(text, FORM_TEXT);
-    enum form b = accept_form(text, FORM_HTML);
+    enum accept_type a = accept_choose(text, ACCEPT_TEXT);
+    enum accept_type b = accept_choose(text, ACCEPT_HTML);
 
-    check(a == b || (a == FORM_TEXT && b == FORM_HTML));
+    check(a == b || (a == ACCEPT_TEXT && b == ACCEPT_HTML));
 }
 
 static void check_types(const char *text)

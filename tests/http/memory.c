@@ -26,9 +26,9 @@
 #include <string.h>
 
 #include "answer.h"
-#include "gateway/memory.h"
 #include "service.h"
 #include "spell.h"
+#include "transport.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>

@@ -16,32 +16,32 @@ static const struct {
     const char *header;
     int form; /* -1: the fallback */
 } rows[] = {
-    {"application/json", FORM_JSON},
-    {"application/problem+json", FORM_JSON},
-    {"text/html", FORM_HTML},
-    {"text/plain", FORM_TEXT},
-    {"text/event-stream", FORM_EVENTS},
-    {"APPLICATION/JSON", FORM_JSON},
-    {" \tapplication/json ", FORM_JSON},
-    {"application/json;charset=utf-8", FORM_JSON},
-    {"application/json, text/plain, */*", FORM_JSON},
-    {"text/plain, application/json", FORM_TEXT},
+    {"application/json", ACCEPT_JSON},
+    {"application/problem+json", ACCEPT_JSON},
+    {"text/html", ACCEPT_HTML},
+    {"text/plain", ACCEPT_TEXT},
+    {"text/event-stream", ACCEPT_EVENTS},
+    {"APPLICATION/JSON", ACCEPT_JSON},
+    {" \tapplication/json ", ACCEPT_JSON},
+    {"application/json;charset=utf-8", ACCEPT_JSON},
+    {"application/json, text/plain, */*", ACCEPT_JSON},
+    {"text/plain, application/json", ACCEPT_TEXT},
     {"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,"
      "image/webp,image/apng,*/*;q=0.8",
-     FORM_HTML},
-    {"text/html;q=0.5, application/json", FORM_JSON},
-    {"text/html;q=0.5, application/json;q=0.51", FORM_JSON},
-    {"text/html;q=0.5, application/json;q=0.5", FORM_HTML},
-    {"text/html;q=0.999, application/json;q=1.000", FORM_JSON},
-    {"text/html ; q=0.1 , application/json ; q=0.2", FORM_JSON},
-    {"text/html;level=1;q=0.1, application/json;Q=0.2", FORM_JSON},
-    {"text/html;x=\"a,b;q=0\", application/json;q=0.9", FORM_HTML},
-    {"text/html;x=\"\\\",\";q=0.1, application/json;q=0.9", FORM_JSON},
-    {"text/html;x=\"unclosed, application/json", FORM_HTML},
-    {",,application/json,,", FORM_JSON},
-    {"application/json;q=0, text/html;q=0.1", FORM_HTML},
-    {"application/json;", FORM_JSON},
-    {"application/json;;q=0.1, text/html;q=0.2", FORM_HTML},
+     ACCEPT_HTML},
+    {"text/html;q=0.5, application/json", ACCEPT_JSON},
+    {"text/html;q=0.5, application/json;q=0.51", ACCEPT_JSON},
+    {"text/html;q=0.5, application/json;q=0.5", ACCEPT_HTML},
+    {"text/html;q=0.999, application/json;q=1.000", ACCEPT_JSON},
+    {"text/html ; q=0.1 , application/json ; q=0.2", ACCEPT_JSON},
+    {"text/html;level=1;q=0.1, application/json;Q=0.2", ACCEPT_JSON},
+    {"text/html;x=\"a,b;q=0\", application/json;q=0.9", ACCEPT_HTML},
+    {"text/html;x=\"\\\",\";q=0.1, application/json;q=0.9", ACCEPT_JSON},
+    {"text/html;x=\"unclosed, application/json", ACCEPT_HTML},
+    {",,application/json,,", ACCEPT_JSON},
+    {"application/json;q=0, text/html;q=0.1", ACCEPT_HTML},
+    {"application/json;", ACCEPT_JSON},
+    {"application/json;;q=0.1, text/html;q=0.2", ACCEPT_HTML},
     /* only types that are named in full */
     {NULL, -1},
     {"", -1},
@@ -65,7 +65,7 @@ static const struct {
     {"application/json;q=a", -1},
     {"application/json;q=1e9", -1},
     {"application/json x", -1},
-    {"application/json;q=x, text/plain;q=0.1", FORM_TEXT},
+    {"application/json;q=x, text/plain;q=0.1", ACCEPT_TEXT},
 };
 
 static void test_form(void **state)
@@ -74,13 +74,14 @@ static void test_form(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(rows); i++) {
-        enum form fallback;
+        enum accept_type fallback;
 
-        for (fallback = FORM_TEXT; fallback <= FORM_EVENTS; fallback++) {
-            enum form want = rows[i].form < 0 ? fallback
-                                              : (enum form)rows[i].form;
+        for (fallback = ACCEPT_TEXT; fallback <= ACCEPT_EVENTS; fallback++) {
+            enum accept_type want = rows[i].form < 0
+                                        ? fallback
+                                        : (enum accept_type)rows[i].form;
 
-            if (accept_form(rows[i].header, fallback) != want)
+            if (accept_choose(rows[i].header, fallback) != want)
                 fail_msg("row %zu: %s", i, rows[i].header);
         }
     }

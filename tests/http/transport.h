@@ -1,10 +1,10 @@
 /*
- * The in-memory transport, for tests and fuzzers: a request given as CGI
+ * The in-memory transport: a request given as CGI
  * variables and bytes, the response as bytes. The body is handed to the
  * handler in pieces of a chosen size, so that every split can be tried.
  */
-#ifndef SLIPWAY_GATEWAY_MEMORY_H
-#define SLIPWAY_GATEWAY_MEMORY_H
+#ifndef SLIPWAY_TESTS_TRANSPORT_H
+#define SLIPWAY_TESTS_TRANSPORT_H
 
 #include "base/buf.h"
 #include "routes/app.h"

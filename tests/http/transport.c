@@ -1,7 +1,7 @@
 /*
  * Requests without a network. One thread per call.
  */
-#include "gateway/memory.h"
+#include "transport.h"
 
 #include <string.h>
 
