@@ -46,7 +46,8 @@ WHERE id = :id AND state = 'receiving';
 
 -- name: upload_stored
 UPDATE upload
-SET state = 'stored', total = coalesce(total, received), updated_at = :now
+SET state = 'stored', total = coalesce(total, received), digest_state = NULL,
+    updated_at = :now
 WHERE id = :id AND state = 'publishing';
 
 -- name: upload_cancel
@@ -92,9 +93,12 @@ DELETE FROM file WHERE upload = :upload AND state = 'publishing';
 SELECT resumable FROM upload
 WHERE home = :home AND state IN ('receiving', 'publishing');
 
+-- Not those that clients may still ask for because their file is there.
 -- name: uploads_forget
-DELETE FROM upload
-WHERE state IN ('stored', 'cancelled', 'failed', 'expired')
+DELETE FROM upload INDEXED BY upload_over
+WHERE (state IN ('cancelled', 'failed', 'expired')
+       OR (state = 'stored' AND (resumable = 0 OR concat = 'partial')))
+  AND updated_at < max(:before, :before_resumable)
   AND updated_at < iif(resumable, :before_resumable, :before);
 
 -- Nobody went on with these, and no final session needs them.

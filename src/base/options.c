@@ -107,7 +107,8 @@ const struct config_option config_options[OPT_COUNT_] = {
         .section = "upload", .key = "expire_after",
         .type = OPTION_DURATION, .standard = "1d", .min = 10, .max = 366 * DAY,
         .help = "How long an unfinished resumable upload is kept after its "
-                "last byte. Its end is remembered as long.",
+                "last byte. Its end is remembered as long, and while its "
+                "file is there.",
     }, [OPT_INTERIM] = {
         .section = "upload", .key = "interim",
         .type = OPTION_CHOICE, .standard = "off",

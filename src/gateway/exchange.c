@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "gateway/bodyfile.h"
 #include "http/query.h"
+#include "http/token.h"
 #include "routes/problem.h"
 
 enum {
@@ -167,6 +168,17 @@ static bool is_left_to_server(const struct response_header *h, enum offload how)
            strcmp(h->name, "Accept-Ranges") == 0;
 }
 
+/* A field's name; that of an interim answer in lower case, since lighttpd hands
+ * it on to HTTP/2 as it is (RFC 9113 section 8.2). */
+static void put_name(struct buf *b, const char *name, bool interim)
+{
+    for (; *name; name++) {
+        char c = interim ? token_lower(*name) : *name;
+
+        buf_append(b, &c, 1);
+    }
+}
+
 static bool send_head(const struct transport *t, struct response *res,
                       bool has_length, enum offload handed)
 {
@@ -176,8 +188,10 @@ static bool send_head(const struct transport *t, struct response *res,
     buf_init(&b, HEAD_CEILING);
     buf_printf(&b, "Status: %d %s\r\n", res->status, reason(res->status));
     for (struct response_header *h = res->first; h; h = h->next)
-        if (!is_left_to_server(h, handed))
-            buf_printf(&b, "%s: %s\r\n", h->name, h->value);
+        if (!is_left_to_server(h, handed)) {
+            put_name(&b, h->name, res->status < 200);
+            buf_printf(&b, ": %s\r\n", h->value);
+        }
     if (has_length)
         buf_printf(&b, "Content-Length: %" PRIu64 "\r\n", res->body.length);
     buf_puts(&b, "\r\n");

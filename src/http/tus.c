@@ -20,7 +20,7 @@ struct pair {
 
 static bool is_key_char(char c)
 {
-    return c > ' ' && c <= '~' && c != ',';
+    return (unsigned char)c > ' ' && c != 0x7f && c != ',';
 }
 
 /* Reads the pair at *s and the blanks behind it. Gives what is wrong. */
@@ -34,7 +34,7 @@ static const char *read_pair(const char **s, struct pair *pair)
         p++;
     pair->key_len = (size_t)(p - pair->key);
     if (pair->key_len != strcspn(pair->key, ", \t"))
-        return "A key has characters other than printable ASCII.";
+        return "A key has control characters.";
     if (pair->key_len == 0)
         return "A key is empty.";
     pair->base64 = *p == ' ' ? p + 1 : p;

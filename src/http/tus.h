@@ -12,7 +12,7 @@
 
 /* Upload-Metadata: pairs of a key and a base64 value, separated by commas;
  * blanks around a comma are let pass, and so is a key without value, with or
- * without the space. Keys are printable ASCII without space and comma, and
+ * without the space. Keys have no control characters, space and comma, and
  * unique. More pairs than this are malformed too: it keeps the search for a
  * second key cheap. */
 enum { TUS_METADATA_PAIRS = 256 };

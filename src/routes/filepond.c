@@ -48,7 +48,8 @@ static enum error_code query_id(const struct request *req, const char *name,
                      "The query parameter %s is missing or malformed.", name);
 }
 
-/* The form brought no file: chunks will follow. The name comes with them. */
+/* The form brought no file: chunks will follow, one at least. The name comes
+ * with them. */
 static enum error_code begin_chunked(struct form *f, uint64_t total,
                                      const char *metadata, struct response *res,
                                      struct error *e)
@@ -56,12 +57,11 @@ static enum error_code begin_chunked(struct form *f, uint64_t total,
     const struct upload_spec spec = {.total = total, .arena = f->req->arena};
     const struct resumable_spec r = {.name = UPLOAD_UNNAMED,
                                      .fields = metadata};
-    struct file_list files = {0};
     struct upload *u;
     enum error_code code = upload_create(f->app->store, &spec, &r, &u, e);
 
     if (code == ERR_NONE)
-        code = transfer_end(u, &files, e);
+        code = upload_suspend(u, e);
     if (code == ERR_NONE)
         answer_id(res, upload_id(u));
     return code;

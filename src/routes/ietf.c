@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "http/structured.h"
 #include "routes/ietf_fields.h"
+#include "routes/metadata.h"
 #include "routes/render.h"
 
 /* The answer to the request that completed the upload. */
@@ -21,7 +22,13 @@ static void answer_complete(const struct app *app, const struct request *req,
                             struct response *res, const char *id, uint64_t size,
                             const struct file_list *files)
 {
-    render_upload(app, req, res, id, files);
+    if (ietf_version(req)->one_location && files->first) {
+        transfer_location(req, res, id);
+        render_url(app, req, res, "Content-Location", files->first);
+        render_stored(app, req, res, id, files);
+    } else {
+        render_upload(app, req, res, id, files);
+    }
     response_header(res, "Upload-Offset", "%" PRIu64, size);
     ietf_put_complete(req, res, true);
     if (files->first)
@@ -35,7 +42,7 @@ static void answer_incomplete(const struct app *app, const struct request *req,
     res->status = status;
     response_header(res, "Upload-Offset", "%" PRIu64, offset);
     ietf_put_complete(req, res, is_stored);
-    ietf_put_limits(app, req, res);
+    ietf_put_limits(app, req, res, !is_stored);
 }
 
 /* Upload-Length, and what the request itself says of the length, which is
@@ -172,7 +179,7 @@ static enum error_code begin(struct app *app, struct request *req,
     struct intake_choice choice;
     struct resumable_spec r;
     char name[INTAKE_NAME_MAX];
-    bool complete = false;
+    bool complete = false, has_digest = false;
     enum error_code code = intake_choose(req, &choice, e);
 
     (void)ietf_says_complete(req, &complete);
@@ -184,15 +191,17 @@ static enum error_code begin(struct app *app, struct request *req,
         code = error_set(e, ERR_UNSUPPORTED,
                          "A form can only be sent in one request.");
     if (code == ERR_NONE)
-        code = transfer_describe(req, &r, e);
+        code = metadata_describe(req, &r, e);
     if (code == ERR_NONE)
         code = create_name(req, put, &r, name, e);
     if (code == ERR_NONE)
         code = take_length(req, 0, complete, &spec.total, e);
+    if (code == ERR_NONE)
+        code = ietf_repr_digest(req, sha256, &has_digest, e);
     if (code != ERR_NONE)
         return code;
     spec.id = *choice.id ? choice.id : NULL;
-    r.sha256 = ietf_repr_digest(req, sha256) ? sha256 : NULL;
+    r.sha256 = has_digest ? sha256 : NULL;
     return create(app, req, &spec, &r, complete, res, e);
 }
 
@@ -202,7 +211,7 @@ static enum error_code with_limits(const struct app *app,
                                    struct response *res, enum error_code code)
 {
     if (code != ERR_NONE && error_status(code) == 413)
-        ietf_put_limits(app, req, res);
+        ietf_put_limits(app, req, res, true);
     return code;
 }
 
@@ -217,20 +226,23 @@ enum error_code ietf_create(struct app *app, struct request *req,
  * before and after. */
 static enum error_code check_append(const struct request *req, struct upload *u,
                                     uint64_t offset, bool complete,
-                                    struct response *res, struct error *e)
+                                    struct error *e)
 {
+    unsigned char sha256[DIGEST_SIZE];
+    bool has_digest = false;
     uint64_t total = 0;
     enum error_code code = take_length(req, offset, complete, &total, e);
 
     if (upload_is_partial(u))
         return error_set(e, ERR_FORBIDDEN, "This is a part of a tus upload.");
-    if (offset != upload_offset(u)) {
-        response_header(res, "Upload-Offset", "%" PRIu64, upload_offset(u));
-        ietf_put_complete(req, res, false);
+    if (offset != upload_offset(u))
         return error_offset(e, upload_offset(u), offset);
-    }
+    if (code == ERR_NONE)
+        code = ietf_repr_digest(req, sha256, &has_digest, e);
     if (code == ERR_NONE && total != UPLOAD_SIZE_UNKNOWN)
         code = upload_set_total(u, total, e);
+    if (code == ERR_NONE && has_digest)
+        upload_expect(u, sha256);
     return code;
 }
 
@@ -238,20 +250,16 @@ static enum error_code append(struct transfer *t, uint64_t offset,
                               bool complete, struct response *res,
                               struct error *e)
 {
-    unsigned char sha256[DIGEST_SIZE];
-    enum error_code code = check_append(t->req, t->upload, offset, complete,
-                                        res, e);
+    enum error_code code = check_append(t->req, t->upload, offset, complete, e);
 
-    if (code == ERR_LENGTH)
+    if (code == ERR_LENGTH) {
         upload_discard(t->upload, e);
-    else if (code != ERR_NONE)
+    } else if (code != ERR_NONE) {
         upload_abandon(t->upload);
-    if (code != ERR_NONE)
-        return code;
-    if (ietf_repr_digest(t->req, sha256))
-        upload_expect(t->upload, sha256);
-    ietf_take_content_digest(t);
-    code = receive(t, e);
+    } else {
+        ietf_take_content_digest(t);
+        code = receive(t, e);
+    }
     if (code == ERR_NONE)
         return end(t, complete, res, ietf_version(t->req)->append_status, e);
     put_kept(t, res, code);
@@ -284,8 +292,11 @@ static enum error_code append_to_stored(struct app *app, struct request *req,
 static enum error_code patch_fields(const struct request *req, uint64_t *offset,
                                     bool *complete, struct error *e)
 {
+    enum error_code code = intake_coding(req, e);
     int64_t value;
 
+    if (code != ERR_NONE)
+        return code;
     if (ietf_version(req)->typed &&
         !request_has_type(req, "application/partial-upload"))
         return error_set(e, ERR_UNSUPPORTED,
@@ -304,6 +315,20 @@ static enum error_code patch_fields(const struct request *req, uint64_t *offset,
     return ERR_NONE;
 }
 
+/* The request is refused before the session is looked at: where it stands. */
+static void put_state(const struct app *app, const struct request *req,
+                      const char *id, struct response *res)
+{
+    struct progress p;
+    struct error ignored;
+
+    if (progress_get(app->store, req->arena, id, &p, &ignored) != ERR_NONE ||
+        p.state != UPLOAD_RECEIVING || !p.resumable || p.final)
+        return;
+    response_header(res, "Upload-Offset", "%" PRIu64, p.loaded);
+    ietf_put_complete(req, res, false);
+}
+
 enum error_code ietf_patch(struct app *app, struct request *req, const char *id,
                            struct response *res, struct error *e)
 {
@@ -312,8 +337,11 @@ enum error_code ietf_patch(struct app *app, struct request *req, const char *id,
     bool complete = false;
     enum error_code code = patch_fields(req, &offset, &complete, e);
 
-    if (code == ERR_NONE)
-        code = upload_resume(app->store, req->arena, id, &t.upload, e);
+    if (code != ERR_NONE) {
+        put_state(app, req, id, res);
+        return code;
+    }
+    code = upload_resume(app->store, req->arena, id, &t.upload, e);
     if (code == ERR_COMPLETED)
         return append_to_stored(app, req, id, offset, complete, res, e);
     if (code == ERR_NONE)
@@ -326,13 +354,14 @@ enum error_code ietf_check_fields(const struct request *req, struct error *e)
     const struct ietf_version *v = ietf_version(req);
     const char *complete = v->incomplete ? "Upload-Incomplete"
                                          : "Upload-Complete";
+    bool may_length = !v->no_length || strcmp(req->method, "DELETE") == 0;
 
     if (!v->strict || !(request_header(req, "Upload-Offset") ||
-                        request_header(req, complete)))
+                        request_header(req, complete) ||
+                        (!may_length && request_header(req, "Upload-Length"))))
         return ERR_NONE;
     return error_set(e, ERR_BAD_REQUEST,
-                     "This request must not have Upload-Offset or %s.",
-                     complete);
+                     "This request must not say where the upload stands.");
 }
 
 enum error_code ietf_gone(const struct request *req, enum error_code code,

@@ -5,6 +5,7 @@
 #include "routes/ietf_fields.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "http/structured.h"
@@ -12,11 +13,11 @@
 #include "routes/render.h"
 
 static const struct ietf_version versions[] = {
-    {3, true, false, true, 201, true, "max-age"},
-    {5, false, false, true, 201, true, "max-age"},
-    {6, false, true, true, 201, true, "expires"},
-    {7, false, true, false, 204, false, "max-age"},
-    {8, false, true, false, 204, false, "max-age"},
+    {3, true, false, true, false, true, 201, true, "max-age"},
+    {5, false, false, true, false, true, 201, true, "max-age"},
+    {6, false, true, true, true, true, 201, true, "expires"},
+    {7, false, true, false, false, false, 204, false, "max-age"},
+    {8, false, true, false, false, false, 204, false, "max-age"},
 };
 
 enum { VERSIONS = sizeof versions / sizeof versions[0] };
@@ -132,10 +133,11 @@ static void put_limits(const struct app *app, const struct request *req,
 }
 
 void ietf_put_limits(const struct app *app, const struct request *req,
-                     struct response *res)
+                     struct response *res, bool expires)
 {
-    put_limits(app, req, res,
-               (int64_t)config_number(app->config, OPT_EXPIRE_AFTER));
+    int64_t keep = (int64_t)config_number(app->config, OPT_EXPIRE_AFTER);
+
+    put_limits(app, req, res, expires ? keep : -1);
 }
 
 void ietf_put_limits_of(const struct app *app, const struct request *req,
@@ -153,7 +155,7 @@ void ietf_put_limits_of(const struct app *app, const struct request *req,
 void ietf_options(const struct app *app, const struct request *req,
                   struct response *res)
 {
-    ietf_put_limits(app, req, res);
+    ietf_put_limits(app, req, res, true);
 }
 
 bool ietf_may_interim(const struct app *app, const struct request *req)
@@ -187,7 +189,7 @@ void ietf_tell_support(const struct app *app, const struct request *req)
     struct response r;
 
     begin_interim(req, &r);
-    ietf_put_limits(app, req, &r);
+    ietf_put_limits(app, req, &r, true);
     req->interim(req->interim_ctx, &r);
 }
 
@@ -198,7 +200,7 @@ void ietf_tell_location(const struct app *app, const struct request *req,
 
     begin_interim(req, &r);
     transfer_location(req, &r, id);
-    ietf_put_limits(app, req, &r);
+    ietf_put_limits(app, req, &r, true);
     req->interim(req->interim_ctx, &r);
 }
 
@@ -223,15 +225,22 @@ void ietf_take_content_digest(struct transfer *t)
     add_check(t, field, "sha-512", CHECKSUM_SHA512);
 }
 
-bool ietf_repr_digest(const struct request *req,
-                      unsigned char sha256[DIGEST_SIZE])
+enum error_code ietf_repr_digest(const struct request *req,
+                                 unsigned char sha256[DIGEST_SIZE], bool *has,
+                                 struct error *e)
 {
+    unsigned char value[CHECKSUM_MAX];
     size_t len;
 
-    return structured_member_bytes(request_header(req, "Repr-Digest"),
-                                   "sha-256", sha256, DIGEST_SIZE,
-                                   &len) == STRUCTURED_FOUND &&
-           len == DIGEST_SIZE;
+    *has = structured_member_bytes(request_header(req, "Repr-Digest"),
+                                   "sha-256", value, sizeof value,
+                                   &len) == STRUCTURED_FOUND;
+    if (*has && len != DIGEST_SIZE)
+        return error_set(e, ERR_BAD_REQUEST,
+                         "The sha-256 in Repr-Digest has the wrong length.");
+    if (*has)
+        memcpy(sha256, value, DIGEST_SIZE);
+    return ERR_NONE;
 }
 
 void ietf_put_repr_digest(const struct request *req, struct response *res,

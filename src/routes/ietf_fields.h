@@ -13,6 +13,8 @@ struct ietf_version {
     bool incomplete;     /* Upload-Incomplete instead of Upload-Complete */
     bool typed;          /* PATCH needs application/partial-upload */
     bool strict;         /* HEAD and DELETE must not have Upload-* fields */
+    bool no_length;      /* HEAD must not have Upload-Length either */
+    bool one_location;   /* always the upload, not the file that it became */
     int append_status;   /* of a PATCH that leaves the upload incomplete */
     bool gone_unknown;   /* an upload that is over is 404, not 410 */
     const char *max_age; /* what Upload-Limit calls the lifetime */
@@ -28,11 +30,12 @@ bool ietf_says_complete(const struct request *req, bool *complete);
 void ietf_put_complete(const struct request *req, struct response *res,
                        bool complete);
 
-/* Upload-Limit, with the whole lifetime, as after a write. */
+/* Upload-Limit, with the whole lifetime, as after a write; without one for
+ * an upload that is stored. */
 void ietf_put_limits(const struct app *app, const struct request *req,
-                     struct response *res);
+                     struct response *res, bool expires);
 
-/* The same with the lifetime that this one still has. */
+/* The same with the lifetime that this one still has, if it has an end. */
 void ietf_put_limits_of(const struct app *app, const struct request *req,
                         struct response *res, const struct progress *p);
 
@@ -47,9 +50,11 @@ void ietf_tell_offset(const struct transfer *t);
 /* RFC 9530. Content-Digest, of the bytes of this request, as checks. */
 void ietf_take_content_digest(struct transfer *t);
 
-/* Repr-Digest, of the whole file. false if there is none that we know. */
-bool ietf_repr_digest(const struct request *req,
-                      unsigned char sha256[DIGEST_SIZE]);
+/* Repr-Digest, of the whole file: *has is false if there is none that we
+ * know. ERR_BAD_REQUEST if it has the wrong length. */
+enum error_code ietf_repr_digest(const struct request *req,
+                                 unsigned char sha256[DIGEST_SIZE], bool *has,
+                                 struct error *e);
 
 /* Repr-Digest in the answer, if Want-Repr-Digest asks for it. */
 void ietf_put_repr_digest(const struct request *req, struct response *res,

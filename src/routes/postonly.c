@@ -195,8 +195,11 @@ enum error_code resource_post(struct app *app, struct request *req,
                      .size = UPLOAD_SIZE_UNKNOWN,
                      .t = {.app = app, .req = req}};
     const char *metadata;
-    enum error_code code = intake_coding(req, e);
+    enum error_code code;
 
+    if (*rest == '\0') /* many clients are configured with a slash there */
+        return upload_post(app, req, rest, res, e);
+    code = intake_coding(req, e);
     if (code == ERR_NONE && !id_is_upload(rest))
         code = error_set(e, ERR_BAD_ID, "The upload id is malformed.");
     if (code == ERR_NONE)

@@ -129,8 +129,15 @@ static void as_html(const struct request *req, struct response *res,
 static bool is_kept(const char *name)
 {
     static const char *const kept[] = {
-        "Allow",         "Content-Range",   "Tus-Resumable",     "Tus-Version",
-        "Upload-Offset", "Upload-Complete", "Upload-Incomplete", "Upload-Limit",
+        "Allow",
+        "Content-Range",
+        "Tus-Resumable",
+        "Tus-Version",
+        "Upload-Offset",
+        "Upload-Complete",
+        "Upload-Incomplete",
+        "Upload-Limit",
+        "Upload-Expires",
     };
 
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)

@@ -209,7 +209,7 @@ static void render_page(const struct app *app, const struct request *req,
     buf_free(&b);
 }
 
-void render_upload(const struct app *app, const struct request *req,
+void render_stored(const struct app *app, const struct request *req,
                    struct response *res, const char *id,
                    const struct file_list *files)
 {
@@ -218,11 +218,6 @@ void render_upload(const struct app *app, const struct request *req,
     res->status = 201;
     response_header(res, "Vary", "Accept");
     response_header(res, "Upload-Id", "%s", id);
-    if (files->count == 1) {
-        const char *url = file_url(app->store, req->arena, files->first);
-
-        response_header(res, "Location", "%s", url ? url : "");
-    }
     switch (accept_choose(request_header(req, "Accept"), ACCEPT_TEXT)) {
     case ACCEPT_JSON:
     case ACCEPT_EVENTS:
@@ -238,4 +233,21 @@ void render_upload(const struct app *app, const struct request *req,
         render_urls(app, res, files);
         break;
     }
+}
+
+void render_url(const struct app *app, const struct request *req,
+                struct response *res, const char *field, const struct file *f)
+{
+    const char *url = file_url(app->store, req->arena, f);
+
+    response_header(res, field, "%s", url ? url : "");
+}
+
+void render_upload(const struct app *app, const struct request *req,
+                   struct response *res, const char *id,
+                   const struct file_list *files)
+{
+    if (files->count == 1)
+        render_url(app, req, res, "Location", files->first);
+    render_stored(app, req, res, id, files);
 }

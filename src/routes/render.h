@@ -37,8 +37,16 @@ void render_json(struct response *res, json_t *j);
 void render_urls(const struct app *app, struct response *res,
                  const struct file_list *l);
 
+/* A header field with the static URL of a file. */
+void render_url(const struct app *app, const struct request *req,
+                struct response *res, const char *field, const struct file *f);
+
 /* Answer 201 with the files of a finished upload, in the form the client
- * prefers. */
+ * prefers; render_upload with the file's URL as Location, if there is one
+ * file. */
+void render_stored(const struct app *app, const struct request *req,
+                   struct response *res, const char *id,
+                   const struct file_list *files);
 void render_upload(const struct app *app, const struct request *req,
                    struct response *res, const char *id,
                    const struct file_list *files);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "routes/ietf.h"
+#include "routes/render.h"
 #include "routes/routes.h"
 #include "routes/transfer.h"
 #include "routes/tus.h"
@@ -77,7 +78,6 @@ static enum error_code redirect(struct app *app, struct request *req,
 {
     struct progress p;
     enum error_code code = check_protocol(req, res, e);
-    const char *url;
 
     if (code == ERR_NONE)
         code = progress_get(app->store, req->arena, id, &p, e);
@@ -89,9 +89,8 @@ static enum error_code redirect(struct app *app, struct request *req,
         code = error_set(e, ERR_GONE, "The upload is gone.");
     if (code != ERR_NONE)
         return code;
-    url = file_url(app->store, req->arena, p.files.first);
     res->status = 303;
-    response_header(res, "Location", "%s", url ? url : "");
+    render_url(app, req, res, "Location", p.files.first);
     return ERR_NONE;
 }
 
@@ -108,16 +107,15 @@ enum error_code resource_patch(struct app *app, struct request *req,
                                const char *rest, struct response *res,
                                struct error *e)
 {
-    bool is_tus = tus_is_meant(req) || tus_is_content(req);
-    bool is_ietf = !is_tus && ietf_is_meant(req);
-    enum error_code code = intake_coding(req, e);
+    bool is_ietf = ietf_is_meant(req);
+    bool is_tus = !is_ietf && (tus_is_meant(req) || tus_is_content(req));
+    enum error_code code;
 
-    if (code == ERR_NONE && !is_tus && !is_ietf)
-        code = error_set(e, ERR_UNSUPPORTED,
+    if (!is_tus && !is_ietf)
+        return error_set(e, ERR_UNSUPPORTED,
                          "A PATCH must speak tus 1.0.0 or the IETF draft for "
                          "resumable uploads.");
-    if (code == ERR_NONE)
-        code = transfer_require(app, is_tus ? PROTOCOL_TUS : PROTOCOL_IETF, e);
+    code = transfer_require(app, is_tus ? PROTOCOL_TUS : PROTOCOL_IETF, e);
     if (code != ERR_NONE)
         return code;
     if (is_tus)

@@ -80,12 +80,6 @@ enum error_code transfer_state(struct app *app, struct request *req,
                                const char *id, struct progress *p,
                                struct error *e);
 
-/* The description of a new upload from Upload-Metadata, whose keys filename or
- * name, and filetype or type, are taken out; the rest becomes fields. Strings
- * live in the request's arena; what is absent is NULL. ERR_BAD_REQUEST. */
-enum error_code transfer_describe(const struct request *req,
-                                  struct resumable_spec *out, struct error *e);
-
 /* Header fields: a path-absolute Location of the session, and Upload-Expires.
  */
 void transfer_location(const struct request *req, struct response *res,

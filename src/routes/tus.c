@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "http/tus.h"
+#include "routes/metadata.h"
 #include "routes/render.h"
 #include "routes/transfer.h"
 
@@ -19,6 +20,13 @@ enum { PATH_MAX_BYTES = 512 };
 bool tus_is_meant(const struct request *req)
 {
     return request_header(req, "Tus-Resumable") != NULL;
+}
+
+bool tus_is_creation(const struct request *req)
+{
+    return tus_is_meant(req) || tus_is_content(req) ||
+           request_header(req, "Upload-Defer-Length") ||
+           request_header(req, "Upload-Concat");
 }
 
 bool tus_is_content(const struct request *req)
@@ -131,9 +139,7 @@ static enum error_code end(struct app *app, struct request *req,
         return code;
     response_header(res, "Upload-Offset", "%" PRIu64, offset);
     if (files.first) {
-        const char *url = file_url(app->store, req->arena, files.first);
-
-        response_header(res, "Content-Location", "%s", url ? url : "");
+        render_url(app, req, res, "Content-Location", files.first);
     } else {
         transfer_expires(res, transfer_expiry(app));
     }
@@ -270,7 +276,7 @@ static enum error_code create(struct app *app, struct request *req,
     enum error_code code = intake_choose(req, &choice, e);
 
     if (code == ERR_NONE)
-        code = transfer_describe(req, &r, e);
+        code = metadata_describe(req, &r, e);
     if (code != ERR_NONE)
         return code;
     spec.id = *choice.id ? choice.id : NULL;
@@ -318,6 +324,8 @@ static enum error_code take_length(const struct request *req, struct upload *u,
                                           : code;
 }
 
+/* The session is held; it expires later for every request but one that ended
+ * it. */
 static enum error_code append(struct transfer *t, uint64_t offset,
                               struct response *res, struct error *e)
 {
@@ -325,16 +333,16 @@ static enum error_code append(struct transfer *t, uint64_t offset,
 
     if (code == ERR_NONE)
         code = take_length(t->req, t->upload, e);
-    if (code != ERR_NONE) {
+    if (code != ERR_NONE)
         upload_abandon(t->upload);
-        return code;
-    }
-    code = transfer_receive(t, e);
+    else
+        code = transfer_receive(t, e);
     if (code == ERR_NONE)
         code = end(t->app, t->req, t->upload, res, e);
-    if (code == ERR_NONE) {
+    if (code == ERR_NONE)
         res->status = 204;
-    }
+    else if (code != ERR_GONE && code != ERR_COMPLETED)
+        transfer_expires(res, transfer_expiry(t->app));
     return code;
 }
 
@@ -369,6 +377,8 @@ enum error_code tus_patch(struct app *app, struct request *req, const char *id,
     if (!tus_is_meant(req))
         tus_mark(res);
     code = tus_check_version(req, res, e);
+    if (code == ERR_NONE)
+        code = intake_coding(req, e);
     if (code == ERR_NONE && !tus_is_content(req))
         code = error_set(e, ERR_UNSUPPORTED,
                          "The Content-Type of a tus PATCH must be "

@@ -16,6 +16,10 @@
 /* The request has Tus-Resumable. */
 bool tus_is_meant(const struct request *req);
 
+/* A POST that can only be one that creates an upload, though it may lack
+ * Tus-Resumable. */
+bool tus_is_creation(const struct request *req);
+
 /* The request has the content type of a tus PATCH. */
 bool tus_is_content(const struct request *req);
 

@@ -93,10 +93,10 @@ enum error_code upload_post(struct app *app, struct request *req,
     enum error_code code;
 
     (void)rest;
-    if (tus_is_meant(req))
-        return tus_create(app, req, res, e);
     if (ietf_is_creation(req))
         return ietf_create(app, req, NULL, res, e);
+    if (tus_is_creation(req))
+        return tus_create(app, req, res, e);
     code = intake_coding(req, e);
     if (code == ERR_NONE)
         code = intake_choose(req, &choice, e);

@@ -568,23 +568,28 @@ static void silent_session_expires(void **state)
 
 /* The end of a session is remembered for expire_after as well, however short
  * that of other uploads is. */
+/* As long as there is a file, and expire_after beyond that. */
 static void end_is_remembered(void **state)
 {
     struct fixture *f = *state;
     struct upload *u;
+    struct error e;
 
     close_store(f);
     open_store(f, "[upload]\nexpire_after = 1h\nprogress_keep = 1m\n");
     u = create(f, "remember-1", UPLOAD_SIZE_UNKNOWN);
     put(u, "hello");
     complete(u);
-    age(f, "remember-1", 3500);
+    age(f, "remember-1", 100 * 24 * 3600);
     sweep(f);
     expect_no_resume(f, "remember-1", ERR_COMPLETED);
+    assert_int_equal(upload_terminate(f->store, "remember-1", &e), ERR_NONE);
+    age(f, "remember-1", 3500);
+    sweep(f);
+    expect_no_resume(f, "remember-1", ERR_GONE);
     age(f, "remember-1", 200);
     sweep(f);
     expect_no_resume(f, "remember-1", ERR_NOT_FOUND);
-    assert_int_equal(entries(f, "uploads"), 1);
 }
 
 /* Bytes that nobody acknowledges come in for long: the session lives. */
@@ -960,6 +965,28 @@ static void parts_become_one_file(void **state)
                         id);
     expect_no_concat(f, "part-000", ERR_GONE);
     sql_expect(f, "SELECT count(*) FROM file", 1);
+}
+
+/* Their bytes are gone: who asks is to send them again. */
+static void parts_go_with_their_file(void **state)
+{
+    struct fixture *f = *state;
+    struct progress p;
+    struct error e;
+    const char *id;
+
+    make_part(f, "part-020", "hello");
+    make_part(f, "part-021", "world");
+    id = expect_concat(f, "part-020 part-021");
+    p = progress_of(f, id);
+    assert_int_equal(file_delete(f->store, p.files.first->id, &e), ERR_NONE);
+    assert_int_equal(state_of(f, "part-020"), UPLOAD_CANCELLED);
+    assert_int_equal(state_of(f, "part-021"), UPLOAD_CANCELLED);
+    make_part(f, "part-022", "hello");
+    id = expect_concat(f, "part-022");
+    assert_int_equal(state_of(f, "part-022"), UPLOAD_STORED);
+    assert_int_equal(upload_terminate(f->store, id, &e), ERR_NONE);
+    assert_int_equal(state_of(f, "part-022"), UPLOAD_CANCELLED);
 }
 
 static void only_whole_parts_are_taken(void **state)
@@ -1619,6 +1646,7 @@ int main(void)
         STORE_TEST(killed_naming_goes_on),
         STORE_TEST(name_is_kept),
         STORE_TEST(parts_become_one_file),
+        STORE_TEST(parts_go_with_their_file),
         STORE_TEST(only_whole_parts_are_taken),
         STORE_TEST(held_part_leaves_nothing),
         STORE_TEST(odd_ids_are_unknown),

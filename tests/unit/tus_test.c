@@ -47,8 +47,8 @@ static const struct {
     {"a,b,a", NULL},
     {"a,b,b", NULL},
     {"a YQ==,b Yg==,a YQ==", NULL},
-    {"\xc3\xa9 YQ==", NULL},
-    {"a\x80 YQ==", NULL},
+    {"\xc3\xa9 YQ==", "\xc3\xa9=a|"},
+    {"a\x80 YQ==", "a\x80=a|"},
     {"a\x01 YQ==", NULL},
     {"a\x7f YQ==", NULL},
     /* the space */
@@ -133,9 +133,9 @@ static void test_faults(void **state)
         const char *field;
         const char *word;
     } faults[] = {
-        {"a YQ==,", "empty"},       {"a,a", "twice"},
-        {"a YQ", "base64"},         {"a  YQ==", "more between"},
-        {"\xc3\xa9 YQ==", "ASCII"},
+        {"a YQ==,", "empty"},     {"a,a", "twice"},
+        {"a YQ", "base64"},       {"a  YQ==", "more between"},
+        {"\x7f YQ==", "control"},
     };
     size_t i;
 
