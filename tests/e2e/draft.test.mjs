@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
+import http2 from 'node:http2';
 import test from 'node:test';
 
 import { acceptJson, fast, isProblem, Sender } from '../lib/e2e.mjs';
@@ -50,6 +51,23 @@ test('an offset that was told in between is not lost, even when slipway is kille
   });
   assert.ok(offsetOf(answer) >= highest, `told ${highest}, kept ${offsetOf(answer)}`);
   await ask('DELETE', target);
+});
+
+// HTTP/2 knows no capitals in the names of fields, and lighttpd leaves them.
+test('HTTP/2 gets interim answers', async () => {
+  const session = http2.connect(`http://127.0.0.1:${server.port}`);
+  const fields = Object.fromEntries([...draft.always, ...draft.creation('two.txt', 5, true, true)]);
+  const stream = session.request({ ':method': 'POST', ':path': `${apiBase}/upload`, 'content-length': 5, ...fields });
+  const interim = [];
+  stream.on('headers', (headers) => interim.push(headers));
+  const answered = new Promise((resolve, reject) => { stream.on('response', resolve).on('error', reject); });
+  stream.end('hello');
+  const answer = await answered;
+  stream.resume();
+  session.close();
+  assert.equal(answer[':status'], 201);
+  assert.ok(interim.some((headers) => headers[':status'] === 104
+    && headers['upload-draft-interop-version'] === '8' && /\/upload\//.test(headers.location)));
 });
 
 test('of an append with a digest nothing is told before its end', async () => {

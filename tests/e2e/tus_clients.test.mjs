@@ -329,15 +329,17 @@ for (const protocol of protocols) {
       assert.deepEqual(offsets, [...offsets].sort((a, b) => a - b), 'an offset went back');
     });
 
-    test('resuming what is stored asks and sends nothing', async () => {
-      const data = content(50_000, `${protocol} stored`);
-      const options = { protocol, metadata: named_('again-whole.txt') };
-      const { url } = await finish(data, options);
-      const again = await finish(data, { ...options, uploadUrl: url });
-      assert.equal(again.url, url);
-      assert.deepEqual(methods(again.seen), ['HEAD']);
-      await checkUploaded(server, url, stored(data, 'again-whole.txt'));
-    });
+    for (const uploadDataDuringCreation of [false, true]) {
+      test(`resuming what is stored asks and sends nothing, data in the creation: ${uploadDataDuringCreation}`, async () => {
+        const data = content(50_000, `${protocol} stored ${uploadDataDuringCreation}`);
+        const options = { protocol, uploadDataDuringCreation, metadata: named_('again-whole.txt') };
+        const { url } = await finish(data, options);
+        const again = await finish(data, { ...options, uploadUrl: url });
+        assert.equal(again.url, url);
+        assert.deepEqual(methods(again.seen), ['HEAD']);
+        await checkUploaded(server, url, stored(data, 'again-whole.txt'));
+      });
+    }
 
     test('terminated halfway, and after the end', async () => {
       const data = content(200_000, `${protocol} terminate`);
@@ -445,6 +447,27 @@ describe('parallelUploads', () => {
       parallel({ uploadDataDuringCreation: true, metadata: named_('creations.txt') }));
     assert.deepEqual(methods(seen), ['POST', 'POST', 'POST', 'POST', 'POST']);
     await checkUploaded(server, url, stored(data, 'creations.txt'));
+  });
+
+  test('once more after the file was removed', async () => {
+    const data = content(300_000, 'parallel removed');
+    const options = parallel({
+      metadata: named_('removed.txt'),
+      urlStorage: new FileUrlStorage(path.join(scratch, 'urls-removed.json')),
+    });
+    const send = async () => {
+      const run = tus(data, options);
+      const [previous] = await run.upload.findPreviousUploads();
+      if (previous) run.upload.resumeFromPreviousUpload(previous);
+      run.upload.start();
+      return { url: await run.end(), seen: run.seen };
+    };
+    const first = await send();
+    await Upload.terminate(first.url);
+    const second = await send();
+    assert.notEqual(second.url, first.url);
+    assert.ok(second.seen.filter(({ method }) => method === 'HEAD').every(({ status }) => status === 410));
+    await checkUploaded(server, second.url, stored(data, 'removed.txt'));
   });
 
   test('the parts really run at the same time', async () => {
