@@ -112,12 +112,12 @@ run:
 	@PORT="$(PORT)" STATE="$(STATE)" SERVER="$(SERVER)" exec scripts/run
 
 test: setup-test
-	@$(MAKE) -s -j2 all fuzz-programs static
+	@$(MAKE) -s -j2 all fuzz-programs static build/unit/crash
 	@$(MAKE) -s -j2 SANITIZE=1 unit
 	@scripts/test all
 
 test-quick: setup-test
-	@$(MAKE) -s -j2 all
+	@$(MAKE) -s -j2 all build/unit/crash
 	@$(MAKE) -s -j2 SANITIZE=1 unit
 	@scripts/test quick
 

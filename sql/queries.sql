@@ -1,5 +1,7 @@
 -- Every statement that slipway runs, by name. A statement begins after a line
 -- `-- name: NAME` and ends with its semicolon; the build makes SQL_NAME of it.
+-- A term that only repeats the condition of a partial index is there for SQLite
+-- to use that index; a + before a column keeps it from using one.
 
 -- name: upload_insert
 INSERT INTO upload (id, home, state, resumable, file, name, type, total,
@@ -227,7 +229,7 @@ WHERE directory IS NULL AND state = 'stored'
 ORDER BY created_at DESC
 LIMIT :limit;
 
--- name: file_deleting
+-- name: file_mark
 UPDATE file SET state = 'deleting'
 WHERE (id = :id OR directory = :id) AND state = 'stored';
 
@@ -255,7 +257,7 @@ SET size = size - (SELECT size FROM file WHERE id = :id), count = count - 1
 WHERE id = (SELECT directory FROM file WHERE id = :id);
 
 -- A directory upload goes as a whole, so its files are not listed with it.
--- name: files_deleting
+-- name: files_marked
 SELECT id, directory, path FROM file
 WHERE state = 'deleting' AND state <> 'stored' AND id > :after
   AND NOT EXISTS (SELECT 1 FROM file AS parent
@@ -263,7 +265,7 @@ WHERE state = 'deleting' AND state <> 'stored' AND id > :after
                     AND parent.state = 'deleting')
 ORDER BY id LIMIT :limit;
 
--- name: file_deleting_one
+-- name: file_marked
 SELECT id, directory, path FROM file WHERE id = :id AND state = 'deleting';
 
 -- name: file_forget

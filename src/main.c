@@ -53,39 +53,52 @@ static void prepare_process(void)
 }
 
 /* Serve until told to leave; a program that was replaced also serves those who
- * came while it was closing, as they would be cut off. A program that a web
- * server has started stays and explains what is wrong; started by hand it says
- * so and ends. Threads that would not end use the service to the last, so then
- * it is not closed. */
-static int run_fastcgi(const char *config, const char *socket)
+ * came while it was closing, as they would be cut off. Threads that would not
+ * end use the service to the last, so then it is not closed. */
+static int serve(struct service *s, const char *config, int fd, bool respawned)
 {
-    enum fastcgi_end end = FASTCGI_STUCK;
-    int fd = STDIN_FILENO;
-    struct service s;
-    struct error e;
+    enum fastcgi_end end = fastcgi_serve(s, fd, respawned);
 
-    service_open(&s, config);
-    if (socket && s.app.store) {
-        fd = listen_unix(socket, &e);
-        if (fd < 0)
-            log_failure(LOG_ERROR, &e);
-    } else if (socket) {
-        fd = -1;
-    }
-    while (fd >= 0) {
-        end = fastcgi_serve(&s, fd, !socket);
-        if (end != FASTCGI_AGAIN && end != FASTCGI_REPLACED)
-            break;
-        service_close(&s);
+    while (end == FASTCGI_AGAIN || end == FASTCGI_REPLACED) {
+        service_close(s);
         if (end == FASTCGI_REPLACED && !listen_is_waiting(fd))
             return 0;
-        service_open(&s, config);
+        service_open(s, config);
+        end = fastcgi_serve(s, fd, respawned);
     }
-    if (socket && fd >= 0)
-        (void)unlink(socket);
-    if (end == FASTCGI_LEAVE || fd < 0)
+    if (end != FASTCGI_LEAVE)
+        return 1;
+    service_close(s);
+    return 0;
+}
+
+/* Started by a web server, which hands over the socket. Stays and explains what
+ * is wrong. */
+static int run_spawned(void)
+{
+    struct service s;
+
+    service_open(&s, NULL);
+    return serve(&s, NULL, STDIN_FILENO, true);
+}
+
+/* Started by hand. Says what is wrong and ends. */
+static int run_socket(const char *config, const char *socket)
+{
+    struct service s;
+    struct error e;
+    int fd = -1, status;
+
+    service_open(&s, config);
+    if (s.app.store && (fd = listen_unix(socket, &e)) < 0)
+        log_failure(LOG_ERROR, &e);
+    if (fd < 0) {
         service_close(&s);
-    return end == FASTCGI_LEAVE ? 0 : 1;
+        return 1;
+    }
+    status = serve(&s, config, fd, false);
+    (void)unlink(socket);
+    return status;
 }
 
 static int run_cgi(void)
@@ -117,7 +130,7 @@ static int run_serve(int argc, char **argv)
         fputs("usage: slipway serve --socket PATH [--config PATH]\n", stderr);
         return 2;
     }
-    return run_fastcgi(config, socket);
+    return run_socket(config, socket);
 }
 
 int main(int argc, char **argv)
@@ -125,7 +138,7 @@ int main(int argc, char **argv)
     prepare_process();
     log_open(STDERR_FILENO, LOG_INFO);
     if (listen_is_listener(STDIN_FILENO))
-        return run_fastcgi(NULL, NULL);
+        return run_spawned();
     if (getenv("GATEWAY_INTERFACE") || getenv("REQUEST_METHOD"))
         return run_cgi();
     if (argc > 1 && strcmp(argv[1], "serve") == 0)

@@ -46,6 +46,11 @@ enum option_id {
     OPT_COUNT_
 };
 
+/* The words of some options, in their order. */
+enum durability { DURABILITY_POWER, DURABILITY_PROCESS };
+enum digest_choice { DIGEST_SHA256, DIGEST_NONE };
+enum offload { OFFLOAD_NONE, OFFLOAD_XSENDFILE, OFFLOAD_XACCEL, OFFLOAD_LOCAL };
+
 enum option_type {
     OPTION_PATH,     /* a path; relative ones count from the directory of the
                         ini file, without one from that of the executable */

@@ -20,8 +20,6 @@ struct arguments {
 
 static bool read_arguments(int argc, char **argv, struct arguments *a)
 {
-    static const char flag[] = "--config=";
-
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--sample") == 0)
             a->sample = true;
@@ -29,8 +27,6 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
             a->manual = true;
         else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
             a->config = argv[++i];
-        else if (strncmp(argv[i], flag, sizeof flag - 1) == 0)
-            a->config = argv[i] + sizeof flag - 1;
         else
             return false;
     }

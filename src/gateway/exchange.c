@@ -28,8 +28,6 @@ enum {
     REQUEST_ID_MAX = 40
 };
 
-enum offload { OFFLOAD_NONE, OFFLOAD_XSENDFILE, OFFLOAD_XACCEL, OFFLOAD_LOCAL };
-
 static const char *reason(int status)
 {
     switch (status) {

@@ -135,7 +135,7 @@ static void uploads_are_wrong(struct patient *p, const char *what,
     report_remedy(p->report, "%s", remedy);
 }
 
-void examine_uploads(struct patient *p)
+void examine_static(struct patient *p)
 {
     const char *url = place_uploads_url(p->store);
     char refusal[PATIENT_REFUSAL_MAX];
@@ -189,7 +189,7 @@ static const char *offload_remedy(const struct patient *p)
 void examine_downloads(struct patient *p)
 {
     struct client_call get = {.method = "GET", .limit_ms = PATIENT_CALL_MS};
-    bool offload = config_choice(p->config, OPT_OFFLOAD) != 0;
+    bool offload = config_choice(p->config, OPT_OFFLOAD) != OFFLOAD_NONE;
     char refusal[PATIENT_REFUSAL_MAX];
     const char *body;
 

@@ -116,7 +116,8 @@ static void examine_filesystem(const struct config *c, const struct survey *v,
 {
     const char *name = v->filesystem ? v->filesystem : "another one";
 
-    if (v->is_volatile && config_choice(c, OPT_DURABILITY) == 0) {
+    if (v->is_volatile &&
+        config_choice(c, OPT_DURABILITY) == DURABILITY_POWER) {
         report_add(r, "file system", VERDICT_WRONG,
                    "The file system (%s) is gone when the machine stops, but "
                    "[storage] durability is power.",

@@ -247,7 +247,7 @@ void examine_interim(struct patient *p)
                               .fields = "Upload-Draft-Interop-Version: 8\r\n",
                               .limit_ms = PATIENT_CALL_MS};
 
-    if (config_choice(p->config, OPT_INTERIM) == 0)
+    if (!config_choice(p->config, OPT_INTERIM))
         return;
     patient_path(p, "/status/echo", "");
     (void)patient_call(p, &get);

@@ -53,7 +53,7 @@ static bool can_ask(struct patient *p)
 static bool examine_all(struct patient *p)
 {
     static void (*const checks[])(struct patient * p) = {
-        examine_uploads,       examine_downloads, examine_streaming,
+        examine_static,        examine_downloads, examine_streaming,
         examine_size,          examine_methods,   examine_types,
         examine_authorization, examine_interim};
 

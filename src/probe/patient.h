@@ -60,7 +60,7 @@ bool patient_echoes(struct patient *p, struct client_call *c, const char *key,
 void examine_secrets(struct patient *p);
 
 /* What the web server does with files. */
-void examine_uploads(struct patient *p);
+void examine_static(struct patient *p);
 void examine_downloads(struct patient *p);
 
 /* What it does with requests. */

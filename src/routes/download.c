@@ -161,7 +161,7 @@ static const char *wanted_range(const struct app *app,
                                 const char *etag)
 {
     if (strcmp(req->method, "GET") != 0 ||
-        config_choice(app->config, OPT_OFFLOAD) != 0 ||
+        config_choice(app->config, OPT_OFFLOAD) != OFFLOAD_NONE ||
         !condition_if_range(request_header(req, "If-Range"), etag,
                             f->created_at / 1000000, clock_wall_ms() / 1000))
         return NULL;

@@ -42,7 +42,7 @@ static enum error_code list_victims(struct store *s, const char *after,
     v->count = 0;
     if (!c)
         return e->code;
-    q = db_statement(c, SQL_FILES_DELETING);
+    q = db_statement(c, SQL_FILES_MARKED);
     stmt_text(q, ":after", after);
     stmt_int(q, ":limit", PURGE_STEP);
     while (v->count < PURGE_STEP && stmt_step(q))
@@ -115,7 +115,7 @@ enum error_code purge_one(struct store *s, const char *id, struct error *e)
 
     if (!c)
         return e->code;
-    q = db_statement(c, SQL_FILE_DELETING_ONE);
+    q = db_statement(c, SQL_FILE_MARKED);
     stmt_text(q, ":id", id);
     found = stmt_step(q);
     if (found)

@@ -248,7 +248,7 @@ static enum error_code mark_deleting(struct store *s, const char *id,
 
     if (!c)
         return e->code;
-    q = db_statement(c, SQL_FILE_DELETING);
+    q = db_statement(c, SQL_FILE_MARK);
     stmt_text(q, ":id", id);
     rows = stmt_run(q);
     if (rows == 1) {

@@ -45,6 +45,13 @@ enum error_code files_of_upload(struct store *s, struct arena *a,
                                 const char *home, struct file_list *out,
                                 struct error *e);
 
+/* Some homes of sessions, out of many. */
+enum { HOMES_MAX = 100 };
+struct homes {
+    char list[HOMES_MAX][ID_LENGTH + 1];
+    size_t count;
+};
+
 /* Publish the files of u, whose content is complete and whose home is held.
  * After a failure everything is undone, or left to recover_home. */
 enum error_code publish(struct upload *u, const char *metadata,
@@ -72,6 +79,10 @@ enum error_code purge_deleted(struct store *s, struct error *e);
 /* Undo or finish at once what killed processes left in the middle. */
 enum error_code store_recover(struct store *s, struct error *e);
 
+/* Only what has been silent since before (ms since the epoch). */
+enum error_code recover_sessions(struct store *s, int64_t before,
+                                 struct error *e);
+
 /* One session whose row is not over: leave it alone if it is held; else a
  * resumable one goes back to receiving, any other one has failed. */
 enum error_code recover_home(struct store *s, const char *home,
@@ -84,5 +95,8 @@ enum error_code concat_work(struct store *s, struct error *e);
 /* If nobody holds the session: remove its home and give true. Also true if it
  * is gone. */
 bool home_reclaim(struct store *s, const char *home);
+
+/* Remove a home that no session and no process owns. */
+void home_drop(struct store *s, const char *name);
 
 #endif

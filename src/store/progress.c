@@ -5,13 +5,10 @@
  */
 #include "store/progress.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "store/internal.h"
 
 enum {
@@ -114,21 +111,6 @@ static enum error_code read_row(struct store *s, struct arena *a,
     }
     code = db_end(c, true, e);
     return code == ERR_NONE && !found ? unknown(e) : code;
-}
-
-bool home_reclaim(struct store *s, const char *home)
-{
-    struct error e;
-    int dir = disk_open_dir(s->incoming, home, &e);
-    bool free;
-
-    if (dir < 0)
-        return e.sys == ENOENT;
-    free = disk_try_lock(dir);
-    if (free && disk_remove_tree(s->incoming, home, &e) != ERR_NONE)
-        log_failure(LOG_WARNING, &e);
-    close(dir);
-    return free;
 }
 
 /* A session without a row is known by its files, once they are stored. */

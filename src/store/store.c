@@ -125,7 +125,7 @@ enum error_code store_open(const struct config *c, struct store **out,
         return error_set(e, ERR_MEMORY, "No memory for the store.");
     s->config = c;
     s->data = s->incoming = s->uploads.dir = -1;
-    s->power = config_choice(c, OPT_DURABILITY) == 0;
+    s->power = config_choice(c, OPT_DURABILITY) == DURABILITY_POWER;
     s->uploads.name = "uploads";
     s->uploads.path = config_text(c, OPT_UPLOADS_DIR);
     s->uploads.url = config_text(c, OPT_UPLOADS_URL);
@@ -143,6 +143,11 @@ enum error_code store_open(const struct config *c, struct store **out,
     }
     *out = s;
     return ERR_NONE;
+}
+
+void store_stop(struct store *s)
+{
+    atomic_store(&s->stopping, true);
 }
 
 void store_close(struct store *s)

@@ -51,7 +51,8 @@ struct upload {
 static inline bool wants_digest(const struct upload *u)
 {
     return u->has_expected ||
-           (!u->partial && config_choice(u->store->config, OPT_DIGEST) == 0);
+           (!u->partial &&
+            config_choice(u->store->config, OPT_DIGEST) == DIGEST_SHA256);
 }
 
 /* Put the session into the database. ERR_ID_IN_USE. */

@@ -7,6 +7,7 @@
 #ifndef SLIPWAY_TESTS_STORE_FIXTURE_H
 #define SLIPWAY_TESTS_STORE_FIXTURE_H
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,18 +99,22 @@ static inline int teardown(void **state)
     return 0;
 }
 
+/* Names in a directory below the root. */
 static inline int entries(const struct fixture *f, const char *below)
 {
-    char command[160];
-    char line[32] = "";
-    FILE *p;
+    const struct dirent *entry;
+    char path[128];
+    int count = 0;
+    DIR *d;
 
-    (void)snprintf(command, sizeof command, "ls -A %s/%s | wc -l", f->root,
-                   below);
-    p = popen(command, "r");
-    assert_non_null(fgets(line, sizeof line, p));
-    pclose(p);
-    return (int)strtol(line, NULL, 10);
+    (void)snprintf(path, sizeof path, "%s/%s", f->root, below);
+    d = opendir(path);
+    assert_non_null(d);
+    while ((entry = readdir(d)))
+        count += strcmp(entry->d_name, ".") != 0 &&
+                 strcmp(entry->d_name, "..") != 0;
+    closedir(d);
+    return count;
 }
 
 static inline struct upload *begin(struct fixture *f, const char *id,
