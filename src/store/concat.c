@@ -21,6 +21,7 @@
 
 enum {
     PIECE = 256 * 1024,              /* bytes copied at once */
+    LET_GO_MS = 200,                 /* for who has sent a part, and ends */
     REPEATS_MAX = 2,                 /* total bytes for each distinct one */
     REPEATS_MIN_BYTES = 1024 * 1024, /* that nobody counts */
     PARTS_MAX = 4 * 1024 * 1024,     /* bytes of the list of ids */
@@ -194,7 +195,7 @@ static enum error_code consume(struct store *s, const char *json,
     for (size_t at = 0;
          code == ERR_NONE && !buf_failed(&homes) && at < homes.len;
          at += ID_LENGTH + 1)
-        (void)home_reclaim(s, homes.data + at);
+        (void)home_await(s, homes.data + at, LET_GO_MS);
     buf_free(&homes);
     return code;
 }

@@ -96,6 +96,9 @@ enum error_code concat_work(struct store *s, struct error *e);
  * is gone. */
 bool home_reclaim(struct store *s, const char *home);
 
+/* The same, waiting so long for its holder to let go. */
+bool home_await(struct store *s, const char *home, int64_t ms);
+
 /* Remove a home that no session and no process owns. */
 void home_drop(struct store *s, const char *name);
 

@@ -194,13 +194,8 @@ static enum error_code mark_cancelled(struct store *s, const char *id,
 static enum error_code await_holder(struct store *s, const char *home,
                                     struct error *e)
 {
-    const struct timespec step = {0, CANCEL_STEP_MS * 1000000L};
-
-    for (int ms = 0; ms < CANCEL_WAIT_MS; ms += CANCEL_STEP_MS) {
-        if (home_reclaim(s, home))
-            return ERR_NONE;
-        nanosleep(&step, NULL);
-    }
+    if (home_await(s, home, CANCEL_WAIT_MS))
+        return ERR_NONE;
     return error_set(e, ERR_BUSY,
                      "The upload is cancelled, but its sender has not stopped "
                      "yet.");

@@ -8,10 +8,14 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/internal.h"
+
+enum { AWAIT_STEP_MS = 10 }; /* between two tries to get a lock */
 
 static const int64_t EVER_MS = INT64_MAX / 1000; /* also with a wrong clock */
 
@@ -47,6 +51,19 @@ bool home_reclaim(struct store *s, const char *home)
         log_failure(LOG_WARNING, &e);
     close(dir);
     return free;
+}
+
+bool home_await(struct store *s, const char *home, int64_t ms)
+{
+    const struct timespec step = {0, AWAIT_STEP_MS * 1000000L};
+    int64_t until = clock_monotonic_ms() + ms;
+
+    while (!home_reclaim(s, home)) {
+        if (clock_monotonic_ms() >= until)
+            return false;
+        nanosleep(&step, NULL);
+    }
+    return true;
 }
 
 /* The lock comes first: who makes a session holds it until there is a row. */

@@ -1236,6 +1236,36 @@ static void cancelled_part_fails_the_final(void **state)
     expect_stored(f, expect_concat(f, "part-030 part-032"), "hello again");
 }
 
+/* Has sent all, and is slow to let go. */
+static void *slow_sender(void *p)
+{
+    struct worker *w = p;
+    struct upload *u;
+    struct error e;
+
+    w->code = upload_resume(w->store, w->arena, w->id, &u, &e);
+    if (w->code == ERR_NONE)
+        w->code = session_acknowledge(u, &e);
+    atomic_store(&w->holding, true);
+    usleep(2 * TICK_US);
+    session_close(u);
+    return NULL;
+}
+
+static void part_goes_when_its_sender_lets_go(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = {0};
+
+    make_part(f, "part-050", "hello");
+    start(f, &w, "part-050", slow_sender);
+    while (!atomic_load(&w.holding))
+        usleep(1000);
+    expect_stored(f, expect_concat(f, "part-050"), "hello");
+    assert_int_equal(end(&w), ERR_NONE);
+    assert_int_equal(entries(f, "data/incoming"), 0);
+}
+
 static void shared_part_stays_while_needed(void **state)
 {
     struct fixture *f = *state;
@@ -1656,6 +1686,7 @@ int main(void)
         STORE_TEST(killed_copier_goes_on),
         STORE_TEST(request_copies_for_a_while),
         STORE_TEST(cancelled_part_fails_the_final),
+        STORE_TEST(part_goes_when_its_sender_lets_go),
         STORE_TEST(shared_part_stays_while_needed),
         STORE_TEST(sweep_removes_used_parts),
         STORE_TEST(lost_home_is_gone),
