@@ -6,6 +6,10 @@ CREATE INDEX upload_over ON upload (updated_at)
     WHERE (state IN ('cancelled', 'failed', 'expired')
            OR (state = 'stored' AND (resumable = 0 OR concat = 'partial')));
 
+-- Final sessions whose parts are not forgotten yet.
+CREATE INDEX upload_stored_final ON upload (updated_at)
+    WHERE parts IS NOT NULL AND state = 'stored';
+
 -- Parts whose bytes are gone with a final session are no good any more: who
 -- asks for them is to begin anew.
 CREATE TRIGGER parts_go_with_their_final AFTER UPDATE OF state ON upload

@@ -103,6 +103,11 @@ WHERE (state IN ('cancelled', 'failed', 'expired')
   AND updated_at < max(:before, :before_resumable)
   AND updated_at < iif(resumable, :before_resumable, :before);
 
+-- Its parts are forgotten by now, or soon: their ids may come again.
+-- name: finals_forget_parts
+UPDATE upload INDEXED BY upload_stored_final SET parts = NULL
+WHERE parts IS NOT NULL AND state = 'stored' AND updated_at < :before;
+
 -- Nobody went on with these, and no final session needs them.
 -- name: uploads_expire
 UPDATE upload SET state = 'expired', digest_state = NULL, updated_at = :now
@@ -158,7 +163,7 @@ LIMIT 1;
 
 -- Final sessions that are stored, with partial ones that still have bytes.
 -- name: finals_unconsumed
-SELECT id, parts FROM upload
+SELECT id, parts FROM upload INDEXED BY upload_stored_final
 WHERE parts IS NOT NULL AND state = 'stored' AND id > :after
   AND EXISTS (SELECT 1 FROM json_each(upload.parts) AS part
               CROSS JOIN upload AS partial ON partial.id = part.value

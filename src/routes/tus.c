@@ -293,8 +293,11 @@ static enum error_code create(struct app *app, struct request *req,
 enum error_code tus_create(struct app *app, struct request *req,
                            struct response *res, struct error *e)
 {
-    enum error_code code = tus_check_version(req, res, e);
+    enum error_code code;
 
+    if (!tus_is_meant(req))
+        tus_mark(res);
+    code = tus_check_version(req, res, e);
     if (code == ERR_NONE)
         code = transfer_require(app, PROTOCOL_TUS, e);
     if (code == ERR_NONE)
@@ -324,8 +327,20 @@ static enum error_code take_length(const struct request *req, struct upload *u,
                                           : code;
 }
 
-/* The session is held; it expires later for every request but one that ended
- * it. */
+/* The request failed; unless that ended the upload, it expires as the row
+ * says: not every failure has put that off. */
+static void put_expiry(const struct transfer *t, struct response *res)
+{
+    struct progress p;
+    struct error ignored;
+
+    if (progress_get(t->app->store, t->req->arena, upload_id(t->upload), &p,
+                     &ignored) == ERR_NONE &&
+        p.state == UPLOAD_RECEIVING)
+        transfer_expires(res, p.expires_at);
+}
+
+/* The session is held. */
 static enum error_code append(struct transfer *t, uint64_t offset,
                               struct response *res, struct error *e)
 {
@@ -341,8 +356,8 @@ static enum error_code append(struct transfer *t, uint64_t offset,
         code = end(t->app, t->req, t->upload, res, e);
     if (code == ERR_NONE)
         res->status = 204;
-    else if (code != ERR_GONE && code != ERR_COMPLETED)
-        transfer_expires(res, transfer_expiry(t->app));
+    else
+        put_expiry(t, res);
     return code;
 }
 

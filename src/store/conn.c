@@ -20,11 +20,14 @@ enum {
     WAL_BYTES = 32 << 20 /* that it may keep */
 };
 
-/* SQLite says so itself only where it writes a page. */
+/* SQLite says so itself only where it writes a page. Where it waits for the
+ * disk, what matters is that the commit is in doubt. */
 static bool is_full(sqlite3 *h, int code)
 {
     int sys = h ? sqlite3_system_errno(h) : 0;
 
+    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC)
+        return false;
     return (code & 0xff) == SQLITE_FULL ||
            (((code & 0xff) == SQLITE_IOERR ||
              (code & 0xff) == SQLITE_CANTOPEN) &&

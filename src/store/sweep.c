@@ -98,6 +98,9 @@ static enum error_code forget_ended(struct store *s, struct error *e)
 
     if (!c)
         return e->code;
+    q = db_statement(c, SQL_FINALS_FORGET_PARTS);
+    stmt_int(q, ":before", clock_wall_ms() - keep_resumable);
+    stmt_run(q);
     q = db_statement(c, SQL_UPLOADS_FORGET);
     stmt_int(q, ":before", clock_wall_ms() - keep);
     stmt_int(q, ":before_resumable", clock_wall_ms() - keep_resumable);
@@ -185,6 +188,7 @@ enum error_code store_sweep(struct store *s, bool force, struct error *e)
         code = forget_ended(s, e);
     if (code == ERR_NONE)
         code = concat_work(s, e);
+    now = clock_monotonic_ms();
     drop_old(s, s->data, now + SWEEP_BUDGET_MS, drop_private);
     drop_old(s, s->incoming, now + SWEEP_BUDGET_MS, home_drop);
     return code;

@@ -317,6 +317,37 @@ static void sweep_looks_behind_the_lock(void **state)
     expect_file(f, complete(resume(f, "fails-08")), "hello");
 }
 
+/* A disk that takes more time than a sweep has for orphans. */
+static bool slow_rename(int from)
+{
+    (void)from;
+    usleep(1100 * 1000);
+    return false;
+}
+
+static void orphans_go_though_there_was_work(void **state)
+{
+    static const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    struct fixture *f = *state;
+    struct upload *u = create(f, "fails-09", 5);
+    char id[ID_LENGTH + 1];
+    struct error e;
+
+    put(u, "hello");
+    assert_int_equal(session_acknowledge(u, &e), ERR_NONE);
+    half_publish(f, u);
+    session_close(u);
+    sql_in_file(f, "UPDATE upload SET updated_at = updated_at - 10000;"
+                   "UPDATE file SET created_at = created_at - 10000000");
+    assert_int_equal(id_new(id, &e), ERR_NONE);
+    assert_int_equal(mkdirat(f->store->incoming, id, 0700), 0);
+    assert_int_equal(utimensat(f->store->incoming, id, old, 0), 0);
+    faults.rename = slow_rename;
+    assert_int_equal(store_sweep(f->store, true, &e), ERR_NONE);
+    assert_int_equal(state_of(f, "fails-09"), UPLOAD_RECEIVING);
+    assert_int_equal(entries(f, "data/incoming"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +361,7 @@ int main(void)
         FAULT_TEST(what_cannot_be_synced_is_not_stored),
         FAULT_TEST(no_memory_behind_a_new_file),
         FAULT_TEST(sweep_looks_behind_the_lock),
+        FAULT_TEST(orphans_go_though_there_was_work),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

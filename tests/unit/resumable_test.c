@@ -989,6 +989,42 @@ static void parts_go_with_their_file(void **state)
     assert_int_equal(state_of(f, "part-022"), UPLOAD_CANCELLED);
 }
 
+static void expect_terminate(struct fixture *f, const char *id,
+                             enum error_code code)
+{
+    struct error e;
+
+    assert_int_equal(upload_terminate(f->store, id, &e), code);
+}
+
+/* Parts are forgotten before the file that they became; other ones that get
+ * their ids are no business of that. */
+static void ids_of_forgotten_parts_are_free(void **state)
+{
+    struct fixture *f = *state;
+    const char *first;
+    struct upload *u;
+
+    make_part(f, "part-030", "hello");
+    make_part(f, "part-031", " world");
+    first = expect_concat(f, "part-030 part-031");
+    sql_in_file(f, "UPDATE upload SET updated_at = updated_at - 172800000");
+    sweep(f);
+    make_part(f, "part-030", "HELLO");
+    u = create_partial(f, "part-031", 6);
+    put(u, " WO");
+    suspend(u);
+    sweep(f);
+    assert_int_equal(state_of(f, "part-031"), UPLOAD_RECEIVING);
+    u = resume(f, "part-031");
+    put(u, "RLD");
+    suspend(u);
+    expect_stored(f, expect_concat(f, "part-030 part-031"), "HELLO WORLD");
+    expect_stored(f, first, "hello world");
+    expect_terminate(f, first, ERR_NONE);
+    assert_int_equal(state_of(f, "part-030"), UPLOAD_STORED);
+}
+
 static void only_whole_parts_are_taken(void **state)
 {
     struct fixture *f = *state;
@@ -1374,14 +1410,6 @@ static void parts_do_not_expire_before_the_final(void **state)
 
 /* ---- Ending ---- */
 
-static void expect_terminate(struct fixture *f, const char *id,
-                             enum error_code code)
-{
-    struct error e;
-
-    assert_int_equal(upload_terminate(f->store, id, &e), code);
-}
-
 /* The session is over, and nothing of it is left but its row. */
 static void expect_terminated(struct fixture *f, const char *id)
 {
@@ -1677,6 +1705,7 @@ int main(void)
         STORE_TEST(name_is_kept),
         STORE_TEST(parts_become_one_file),
         STORE_TEST(parts_go_with_their_file),
+        STORE_TEST(ids_of_forgotten_parts_are_free),
         STORE_TEST(only_whole_parts_are_taken),
         STORE_TEST(held_part_leaves_nothing),
         STORE_TEST(odd_ids_are_unknown),
