@@ -1,5 +1,5 @@
-// What clients of the IETF's draft are told of an upload that goes on: by interim
-// answers (104), which only lighttpd passes on, and of its lifetime.
+// What clients are told of an upload that goes on: of its lifetime, and those of the
+// IETF's draft by interim answers (104), which only lighttpd passes on.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
@@ -83,13 +83,25 @@ test('of an append with a digest nothing is told before its end', async () => {
   assert.equal(offsetOf(await ask('HEAD', target)), 0);
 });
 
+// As if nothing had happened to the upload for an hour.
+const age = (target) => execFileSync('sqlite3', ['-cmd', '.timeout 5000', server.database,
+  `UPDATE upload SET updated_at = updated_at - 3600000 WHERE id = '${target.split('/').at(-1)}'`]);
+
+test('Upload-Expires of a refused append is true', async () => {
+  const tus = (method, target, headers) => server.request({ method, path: target, headers: [['Tus-Resumable', '1.0.0'], ...headers] });
+  const target = (await tus('POST', `${apiBase}/upload`, [['Upload-Length', '5']])).headers.get('location');
+  age(target);
+  const refused = await tus('PATCH', target, [['Upload-Offset', '3'], ['Content-Type', 'application/offset+octet-stream']]);
+  assert.equal(refused.status, 409);
+  const { headers } = await tus('HEAD', target, []);
+  assert.equal(refused.headers.get('upload-expires'), headers.get('upload-expires'));
+});
+
 test('Upload-Limit has the lifetime that is left', async () => {
   const target = await create(5);
-  const id = target.split('/').at(-1);
   const maxAge = async () => Number(/max-age=(\d+)/.exec((await ask('HEAD', target)).headers.get('upload-limit'))[1]);
   const whole = await maxAge();
-  execFileSync('sqlite3', ['-cmd', '.timeout 5000', server.database,
-    `UPDATE upload SET updated_at = updated_at - 3600000 WHERE id = '${id}'`]);
+  age(target);
   const left = await maxAge();
   assert.ok(left <= whole - 3600 && left > whole - 3660, `${left} of ${whole}`);
 });
