@@ -55,6 +55,8 @@ static const struct error_row rows[ERR_COUNT_] = {
                              "Send what was announced."},
     [ERR_LENGTH] = {400, "inconsistent-length", "Contradicting lengths",
                     "Send one length."},
+    [ERR_NO_LENGTH] = {411, "length-required", "Length required",
+                       "Send the file with its length."},
     [ERR_CHECKSUM] = {460, "checksum-mismatch", "Checksum mismatch",
                       "Send these bytes again."},
     [ERR_DIGEST] = {400, "digest-mismatch", "Digest mismatch",

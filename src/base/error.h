@@ -37,6 +37,7 @@ enum error_code {
     ERR_OFFSET,            /* not where the upload goes on */
     ERR_LENGTH_EXCEEDED,   /* more bytes than the upload's length */
     ERR_LENGTH,            /* lengths that contradict each other */
+    ERR_NO_LENGTH,         /* the end of the body could be anywhere */
     ERR_CHECKSUM,          /* tus Upload-Checksum does not match */
     ERR_DIGEST,            /* RFC 9530 digest does not match */
     ERR_VERSION,           /* a tus version that is not spoken here */

@@ -73,6 +73,7 @@ static enum error_code fill_request(struct request *req, struct error *e)
     req->path = or_empty(request_variable(req, "PATH_INFO"));
     req->query = or_empty(request_variable(req, "QUERY_STRING"));
     req->base = base_of(req);
+    req->body->may_be_cut = request_may_be_cut(req);
     return request_length(req, &req->body->length, e);
 }
 

@@ -9,6 +9,7 @@
 #ifndef SLIPWAY_HTTP_BODY_H
 #define SLIPWAY_HTTP_BODY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,8 @@ struct body {
                              int wait_ms, struct error *e);
     uint64_t length;   /* announced bytes, or BODY_LENGTH_UNKNOWN */
     uint64_t received; /* bytes handed out so far */
+    bool may_be_cut;   /* sent without length, and the front server may end it
+                          in order though its sender did not */
     /* NULL, or where all of the body lies, to be moved away by whoever wants
      * it. */
     const struct body_file *file;

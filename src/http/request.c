@@ -63,12 +63,30 @@ enum error_code request_length(const struct request *r, uint64_t *length,
                                struct error *e)
 {
     const char *v = request_variable(r, "CONTENT_LENGTH");
+    const char *sent = request_variable(r, "SSL_SLIPWAY_LENGTH");
+    uint64_t bytes;
 
     *length = BODY_LENGTH_UNKNOWN;
-    if (!v)
-        return ERR_NONE;
-    if (!text_parse_u64(v, strlen(v), length) || *length > INT64_MAX)
+    if (v && (!text_parse_u64(v, strlen(v), length) || *length > INT64_MAX))
         return error_set(e, ERR_BAD_REQUEST,
                          "Content-Length is not a number of bytes.");
+    if (sent && text_parse_u64(sent, strlen(sent), &bytes) && bytes > *length)
+        return error_set(e, ERR_REQUEST_TOO_LARGE,
+                         "The web server does not let requests of %s bytes "
+                         "through (LimitRequestBody).",
+                         sent);
     return ERR_NONE;
+}
+
+static bool begins_with(const char *s, const char *start)
+{
+    return s && strncmp(s, start, strlen(start)) == 0;
+}
+
+bool request_may_be_cut(const struct request *r)
+{
+    return request_variable(r, "SSL_SLIPWAY_CHUNKED") ||
+           (!request_variable(r, "CONTENT_LENGTH") &&
+            begins_with(request_variable(r, "SERVER_SOFTWARE"), "Apache") &&
+            begins_with(request_variable(r, "SERVER_PROTOCOL"), "HTTP/2"));
 }

@@ -45,8 +45,15 @@ bool request_has_type(const struct request *r, const char *wanted);
 bool request_is_cross_site(const struct request *r);
 
 /* CONTENT_LENGTH strictly: ERR_BAD_REQUEST for anything but digits;
- * BODY_LENGTH_UNKNOWN if absent or empty. */
+ * BODY_LENGTH_UNKNOWN if absent. ERR_REQUEST_TOO_LARGE if the .htaccess of
+ * cgi-bin/ says that more was sent: mod_fcgid hands on an empty body where
+ * LimitRequestBody refuses one. */
 enum error_code request_length(const struct request *r, uint64_t *length,
                                struct error *e);
+
+/* The body came without its length: may its end be no more than where the web
+ * server gave up? So ends one that is reset under HTTP/2 in Apache (mod_http2),
+ * and one over its limit in mod_fcgid, as the same .htaccess says. */
+bool request_may_be_cut(const struct request *r);
 
 #endif

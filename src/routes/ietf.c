@@ -59,6 +59,9 @@ static enum error_code take_length(const struct request *req, uint64_t offset,
             STRUCTURED_FOUND &&
         field >= 0)
         *total = (uint64_t)field;
+    if (complete && *total == UPLOAD_SIZE_UNKNOWN &&
+        intake_end(req, e) != ERR_NONE)
+        return e->code;
     if (!complete || length == BODY_LENGTH_UNKNOWN)
         return ERR_NONE;
     if (*total != UPLOAD_SIZE_UNKNOWN && *total != offset + length)

@@ -36,6 +36,15 @@ static enum error_code check_silence(const struct app *app, int64_t silent_ms,
                        "No data came for %" PRIu64 " seconds.", most);
 }
 
+enum error_code intake_end(const struct request *req, struct error *e)
+{
+    if (!req->body->may_be_cut)
+        return ERR_NONE;
+    return error_set(e, ERR_NO_LENGTH,
+                     "This web server cannot tell a whole file from a part of "
+                     "it, unless it comes with its length.");
+}
+
 enum error_code intake_body(struct app *app, struct request *req,
                             struct upload *const *u, intake_sink *sink,
                             void *ctx, struct error *e)

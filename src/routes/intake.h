@@ -17,6 +17,9 @@ typedef enum error_code intake_sink(void *ctx, const void *data, size_t len,
 enum error_code intake_size(const struct app *app, const struct request *req,
                             struct error *e);
 
+/* ERR_NO_LENGTH unless the end of the body is that of the file. */
+enum error_code intake_end(const struct request *req, struct error *e);
+
 /* Feed the whole body to sink. *u is the session to watch over, which sink
  * may set on the way; NULL while there is none. ERR_NONE only for a complete
  * body. */

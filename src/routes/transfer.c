@@ -87,7 +87,6 @@ static bool is_harmless(enum error_code code)
     case ERR_TRUNCATED:
     case ERR_TIMEOUT:
     case ERR_SHUTTING_DOWN:
-    case ERR_LENGTH_EXCEEDED:
     case ERR_REQUEST_TOO_LARGE:
     case ERR_BAD_MULTIPART:
         return true;
@@ -103,6 +102,8 @@ void transfer_fail(struct transfer *t, struct error *e)
     if (e->code == ERR_CANCELLED) {
         upload_discard(t->upload, e);
         error_set(e, ERR_GONE, "The upload was cancelled.");
+    } else if (e->code == ERR_LENGTH_EXCEEDED && !t->whole) {
+        upload_discard(t->upload, e); /* else it would count as whole */
     } else if (!is_harmless(e->code) || t->whole) {
         upload_abandon(t->upload);
     } else if (upload_suspend(t->upload, &after) != ERR_NONE) {

@@ -47,6 +47,8 @@ static enum error_code receive_raw(struct app *app, struct request *req,
     enum error_code code = intake_size(app, req, e);
 
     if (code == ERR_NONE)
+        code = intake_end(req, e);
+    if (code == ERR_NONE)
         code = upload_open(app->store, &spec, &u, e);
     if (code != ERR_NONE)
         return code;

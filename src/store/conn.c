@@ -34,6 +34,13 @@ static bool is_full(sqlite3 *h, int code)
             (sys == ENOSPC || sys == EDQUOT));
 }
 
+static bool lacks_descriptors(sqlite3 *h)
+{
+    int sys = h ? sqlite3_system_errno(h) : 0;
+
+    return sys == EMFILE || sys == ENFILE;
+}
+
 /* What a failure of SQLite means for the caller. Its own words are for the
  * log only. */
 static enum error_code db_failure(sqlite3 *h, const char *what, struct error *e)
@@ -44,11 +51,14 @@ static enum error_code db_failure(sqlite3 *h, const char *what, struct error *e)
               h ? sqlite3_errmsg(h) : "no memory");
     if (is_full(h, code))
         code = SQLITE_FULL;
+    if ((code & 0xff) == SQLITE_CANTOPEN && lacks_descriptors(h))
+        code = SQLITE_NOMEM;
     switch (code & 0xff) {
     case SQLITE_FULL:
         return error_set(e, ERR_NO_SPACE, "The disk of the database is full.");
     case SQLITE_NOMEM:
-        return error_set(e, ERR_MEMORY, "No memory for the database.");
+        return error_set(e, ERR_MEMORY,
+                         "No memory or descriptor for the database.");
     case SQLITE_BUSY:
         return error_set(e, ERR_BUSY, "The database is busy.");
     case SQLITE_CANTOPEN:

@@ -564,3 +564,27 @@ for (const program of ['slipway.cgi', 'slipway.fcgi']) {
     assert.equal(await overTls(other, `/slipway/${program}/status`), 503);
   });
 }
+
+// --- What the host refuses ---------------------------------------------------
+
+for (const program of ['slipway.cgi', 'slipway.fcgi']) {
+  test(`${program}: what is over the host's limit is refused, not stored as nothing or cut`, async (t) => {
+    const host = await hostFor(t, { programs: [program], extra: 'LimitRequestBody 100000' });
+    const put = (size, more) => request(host.port, {
+      method: 'PUT', path: '/slipway/upload/a.bin', body: Buffer.alloc(size, 'x'), ...more,
+    });
+    assert.equal((await put(90000)).status, 201);
+    assert.equal((await put(100001)).status, 413);
+    const chunked = (await put(300000, { length: 'none' })).status;
+    assert.ok([411, 413].includes(chunked), `${chunked}`);
+    const creation = await request(host.port, {
+      method: 'POST', path: '/slipway/upload', headers: [['Tus-Resumable', '1.0.0'], ['Upload-Length', '300000']],
+    });
+    const patch = await request(host.port, {
+      method: 'PATCH', path: creation.headers.get('location'), body: Buffer.alloc(300000, 'x'),
+      headers: [['Tus-Resumable', '1.0.0'], ['Upload-Offset', '0'], ['Content-Type', 'application/offset+octet-stream']],
+    });
+    assert.equal(patch.status, 413);
+    assert.equal(fs.readdirSync(host.uploads).filter((name) => name.length === 26).length, 1);
+  });
+}

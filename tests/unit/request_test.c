@@ -64,6 +64,61 @@ static void length_is_digits_only(void **state)
     }
 }
 
+/* Variables by name and value, up to a NULL. */
+static const char *lookup_all(const void *ctx, const char *name)
+{
+    const char *const *v = ctx;
+
+    for (; v[0]; v += 2)
+        if (strcmp(v[0], name) == 0)
+            return v[1];
+    return NULL;
+}
+
+static void what_apache_cuts_is_not_whole(void **state)
+{
+    static const struct {
+        const char *variables[7];
+        enum error_code code; /* of the length */
+        bool may_be_cut;
+    } rows[] = {
+        {{NULL}, ERR_NONE, false},
+        {{"SERVER_SOFTWARE", "Apache/2.4.6", "SERVER_PROTOCOL", "HTTP/2.0"},
+         ERR_NONE,
+         true},
+        {{"SERVER_SOFTWARE", "Apache", "SERVER_PROTOCOL", "HTTP/2",
+          "CONTENT_LENGTH", "5"},
+         ERR_NONE,
+         false},
+        {{"SERVER_SOFTWARE", "Apache", "SERVER_PROTOCOL", "HTTP/1.1"},
+         ERR_NONE,
+         false},
+        {{"SERVER_SOFTWARE", "nginx/1.22", "SERVER_PROTOCOL", "HTTP/2.0"},
+         ERR_NONE,
+         false},
+        {{"SSL_SLIPWAY_CHUNKED", "1", "CONTENT_LENGTH", "5"}, ERR_NONE, true},
+        {{"SSL_SLIPWAY_LENGTH", "5", "CONTENT_LENGTH", "5"}, ERR_NONE, false},
+        {{"SSL_SLIPWAY_LENGTH", "5"}, ERR_NONE, false},
+        {{"SSL_SLIPWAY_LENGTH", "6", "CONTENT_LENGTH", "5"},
+         ERR_REQUEST_TOO_LARGE,
+         false},
+        {{"SSL_SLIPWAY_LENGTH", "1073741825", "CONTENT_LENGTH", "0"},
+         ERR_REQUEST_TOO_LARGE,
+         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct request r = {.variable = lookup_all,
+                            .variable_ctx = rows[i].variables};
+        struct error e;
+        uint64_t length;
+
+        assert_int_equal(request_length(&r, &length, &e), rows[i].code);
+        assert_int_equal(request_may_be_cut(&r), rows[i].may_be_cut);
+    }
+}
+
 static void header_names_become_variables(void **state)
 {
     static const char *const rows[][2] = {
@@ -153,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(length_is_digits_only),
+        cmocka_unit_test(what_apache_cuts_is_not_whole),
         cmocka_unit_test(header_names_become_variables),
         cmocka_unit_test(completeness_is_exact),
     };
