@@ -31,7 +31,7 @@ function sizeText(bytes) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;
   let unit = 0;
-  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  for (; value >= 1023.5 && unit < units.length - 1; unit++) value /= 1024;
   const maximumFractionDigits = value < 10 ? 1 : 0;
   return `${value.toLocaleString('en', { maximumFractionDigits })} ${units[unit]}`;
 }
@@ -95,10 +95,11 @@ async function call(path, options = {}) {
 async function loadLimits() {
   try {
     const { limits } = await call(api('status'));
-    const { max_file_size: most, min_file_size: least, accept } = limits;
+    const { min_file_size: least, accept } = limits;
+    const most = Math.min(...[limits.max_file_size, limits.max_request_size].filter(Boolean));
     byId('files').accept = accept;
     byId('limits').textContent = [
-      most ? `At most ${sizeText(most)} per file.` : 'Files of any size.',
+      most < Infinity ? `At most ${sizeText(most)} per file.` : 'Files of any size.',
       least ? `At least ${sizeText(least)}.` : '',
       accept ? `Accepted: ${accept}.` : '',
     ].join(' ');
@@ -140,7 +141,7 @@ const stateText = {
   failed: 'Failed',
   stored: 'Stored',
 };
-const limitsKnown = loadLimits();
+let limitsKnown = loadLimits();
 const queue = [];
 let underWay = 0;
 
@@ -381,6 +382,13 @@ function listNew(file, note) {
   const created = new Date().toISOString();
   byId('stored').prepend(makeStored({ ...file, created, metadata: { note } }));
   showEmpty();
+  catchUp();
+}
+
+// What could not be loaded with the page, once the server answers.
+async function catchUp() {
+  if (!byId('list-problem').hidden) loadMore();
+  if (Object.keys(await limitsKnown).length === 0) limitsKnown = loadLimits();
 }
 
 async function loadMore() {

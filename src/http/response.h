@@ -35,6 +35,8 @@ struct response {
     void *live_ctx;              /* argument of both */
     bool offload;                /* the front server may send a body that is
                                     one whole source */
+    bool plain_error;            /* a failure as JSON is application/json with
+                                    a member error, for widgets */
     bool failed;                 /* no memory while building: send a 503 */
 };
 

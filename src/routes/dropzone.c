@@ -309,6 +309,7 @@ enum error_code dropzone_post(struct app *app, struct request *req,
     enum error_code code = intake_coding(req, e);
 
     (void)rest;
+    res->plain_error = true;
     memset(c.number, 0xff, sizeof c.number);
     if (code == ERR_NONE)
         code = intake_choose(req, &choice, e);

@@ -55,8 +55,8 @@ static enum error_code begin_chunked(struct form *f, uint64_t total,
                                      struct error *e)
 {
     const struct upload_spec spec = {.total = total, .arena = f->req->arena};
-    const struct resumable_spec r = {.name = UPLOAD_UNNAMED,
-                                     .fields = metadata};
+    const struct resumable_spec r = {
+        .name = UPLOAD_UNNAMED, .unnamed = true, .fields = metadata};
     struct upload *u;
     enum error_code code = upload_create(f->app->store, &spec, &r, &u, e);
 

@@ -70,13 +70,20 @@ static json_t *problem_json(const struct request *req, const struct error *e)
 }
 
 static void as_json(const struct request *req, struct response *res,
-                    const struct error *e)
+                    const struct error *e, bool plain)
 {
     json_t *j = problem_json(req, e);
-    char *text = json_dumps(j, JSON_INDENT(2));
+    char *text;
 
+    if (plain)
+        json_object_set_new(
+            j, "error",
+            json_sprintf("%s. %s", error_title(e->code), e->detail));
+    text = json_dumps(j, JSON_INDENT(2));
     if (text)
-        response_text(res, "application/problem+json", text, strlen(text));
+        response_text(res,
+                      plain ? "application/json" : "application/problem+json",
+                      text, strlen(text));
     else
         res->failed = true;
     free(text);
@@ -166,6 +173,7 @@ void problem_response(const struct request *req, struct response *res,
                       const struct error *e)
 {
     const struct response_header *old = res->first;
+    bool plain = res->plain_error;
     struct error busy;
 
     if (must_wait(req, e)) {
@@ -190,7 +198,7 @@ void problem_response(const struct request *req, struct response *res,
         break;
     case ACCEPT_JSON:
     case ACCEPT_EVENTS:
-        as_json(req, res, e);
+        as_json(req, res, e, plain);
         break;
     }
 }

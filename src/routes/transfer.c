@@ -169,8 +169,8 @@ static enum error_code finish(struct upload *u, struct file_list *files,
 
     if (code == ERR_NONE)
         code = upload_finish(u, upload_fields(u), files, e);
-    else if (code == ERR_FILE_TOO_SMALL || code == ERR_DIGEST ||
-             code == ERR_CANCELLED)
+    else if (code == ERR_FILE_TOO_SMALL || code == ERR_TYPE_NOT_ACCEPTED ||
+             code == ERR_DIGEST || code == ERR_CANCELLED)
         upload_discard(u, e);
     else
         upload_abandon(u);

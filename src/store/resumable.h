@@ -36,6 +36,7 @@ struct resumable_spec {
     const char *fields;          /* JSON object: the file's metadata, or NULL */
     const char *echo;            /* told back by progress_get, or NULL */
     bool partial;                /* part of a final session to come */
+    bool unnamed;                /* name and type come later */
     const unsigned char *sha256; /* that the file must have, or NULL */
 };
 

@@ -22,6 +22,7 @@ describe_new(struct upload *u, const struct resumable_spec *r, struct error *e)
 {
     u->resumable = true;
     u->partial = r->partial;
+    u->unnamed = r->unnamed;
     u->concat = u->partial ? "partial" : u->concat;
     u->fields = r->fields ? r->fields : "{}";
     u->echo = r->echo;

@@ -176,7 +176,8 @@ enum error_code session_check_type(const struct upload *u, const struct file *f,
 {
     const char *accept = config_text(u->store->config, OPT_ACCEPT);
 
-    if (u->partial || mediatype_accepted(accept, f->name, f->type))
+    if (u->partial || u->unnamed ||
+        mediatype_accepted(accept, f->name, f->type))
         return ERR_NONE;
     error_limit(e, ERR_TYPE_NOT_ACCEPTED, "accept", 0,
                 "Accepted are: %s. This file is %s.", accept, f->type);
@@ -393,6 +394,8 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
     struct file *f = u->current;
     enum error_code code = session_check_least(u, f->size, f->name, e);
 
+    if (code == ERR_NONE && strcmp(f->name, UPLOAD_UNNAMED) == 0)
+        code = session_check_type(u, f, e); /* none has come later */
     session_trim(u);
     if (code == ERR_NONE && u->resumable)
         code = session_acknowledge(u, e);

@@ -19,6 +19,7 @@ struct upload {
     bool has_row;             /* other processes may see it */
     bool resumable;           /* outlives its request */
     bool partial;             /* of a resumable one: never published */
+    bool unnamed;             /* begun without the name it will get */
     bool held;                /* nothing is acknowledged before the end */
     int64_t claim;            /* the row's, when this request took it up */
     const char *fields;       /* of a resumable one: metadata as JSON */

@@ -275,6 +275,29 @@ test('a lost connection is told, and retry sends the file again', () => withPage
   await isShown(stored(page, 'again.txt'));
 }, { refusals: true }));
 
+test('a page that was loaded while the server was gone catches up', () => withPage(async (page) => {
+  const gone = (route) => route.abort('connectionrefused');
+  const apis = ['**/slipway/files?*', '**/slipway/status'];
+  await server.request({ method: 'PUT', path: '/slipway/upload/before.txt', body: 'x' });
+  for (const api of apis) await page.route(api, gone);
+  await page.reload();
+  await isShown(page.locator('#list-problem').getByText('The server cannot be reached.'));
+  for (const api of apis) await page.unroute(api);
+  await page.setInputFiles('#files', [payload('after.txt', 'after')]);
+  await isShown(stored(page, 'before.txt'));
+  assert.equal(await stored(page, 'after.txt').count(), 1);
+  assert.equal(await page.locator('#list-problem').isVisible(), false);
+  await isShown(page.locator('#limits').getByText('At most'));
+}, { refusals: true }));
+
+test('the smaller limit is told', () => withPage(async (page) => {
+  await page.route('**/slipway/status', (route) => route.fulfill({
+    json: { limits: { max_file_size: 1 << 30, max_request_size: 1 << 20, min_file_size: 0, accept: '' } },
+  }));
+  await page.reload();
+  await isShown(page.locator('#limits').getByText('At most 1 MiB per file.'));
+}));
+
 test('a file whose answer is lost still counts as stored', () => withPage(async (page) => {
   await page.route('**/slipway/upload', async (route) => {
     await route.fetch();

@@ -286,6 +286,7 @@ static void check_problem(const struct answer *a, const json_t *slugs,
 {
     static const char *const texts[] = {"title", "detail", "request_id"};
     const char *type = header(a->headers, "content-type");
+    bool for_widget = json_object_get(a->json, "error") != NULL;
     const char *slug = answer_slug(a);
     bool named = json_is_string(slugs) &&
                  strcmp(json_string_value(slugs), slug) == 0;
@@ -300,7 +301,8 @@ static void check_problem(const struct answer *a, const json_t *slugs,
         wrong_add(wrong, "problem %s, wanted %s", slug, want ? want : "?");
         free(want);
     }
-    if (!type || !text_starts_ci(type, "application/problem+json"))
+    if (!type || !text_starts_ci(type, for_widget ? "application/json"
+                                                  : "application/problem+json"))
         wrong_add(wrong, "a problem as %s", type ? type : "nothing");
     if (json_integer_value(json_object_get(a->json, "status")) != a->status)
         wrong_add(wrong, "the problem has another status");
