@@ -290,7 +290,6 @@ static enum error_code receive(struct chunk *c, struct response *res,
     if (c->plain.upload)
         upload_discard(c->plain.upload, e);
     if (c->t.upload) {
-        c->t.whole = code == ERR_LENGTH_EXCEEDED; /* it can come again */
         transfer_fail(&c->t, e);
         code = e->code;
         if (c->is_new && code == ERR_BAD_REQUEST)

@@ -102,8 +102,6 @@ void transfer_fail(struct transfer *t, struct error *e)
     if (e->code == ERR_CANCELLED) {
         upload_discard(t->upload, e);
         error_set(e, ERR_GONE, "The upload was cancelled.");
-    } else if (e->code == ERR_LENGTH_EXCEEDED && !t->whole) {
-        upload_discard(t->upload, e); /* else it would count as whole */
     } else if (!is_harmless(e->code) || t->whole) {
         upload_abandon(t->upload);
     } else if (upload_suspend(t->upload, &after) != ERR_NONE) {

@@ -426,9 +426,13 @@ enum error_code upload_end_file(struct upload *u, struct error *e)
 }
 
 /* Time for a checkpoint, or to show progress? A session of several requests
- * must not fall back far, however fast the bytes come. */
+ * must not fall back far, however fast the bytes come. But the last byte is
+ * acknowledged at the end of its request: more bytes may come, and then what is
+ * there must not count as the whole file. */
 static bool is_due(const struct upload *u, int64_t now)
 {
+    if (u->resumable && u->received == u->announced)
+        return false;
     return now - u->shown_at >= UPLOAD_PROGRESS_MS ||
            (u->resumable && !u->held &&
             u->received - u->shown >= CHECKPOINT_BYTES);

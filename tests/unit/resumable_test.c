@@ -306,6 +306,23 @@ static void time_makes_a_checkpoint(void **state)
     assert_int_equal(upload_offset(resume(f, "point-02")), 5);
 }
 
+/* More of them than the length would make a whole file of what is refused. */
+static void last_byte_waits_for_the_end_of_its_request(void **state)
+{
+    struct fixture *f = *state;
+    struct upload *u = create(f, "point-03", 5);
+    struct error e;
+
+    put(u, "hell");
+    u->shown_at = 0;
+    assert_int_equal(upload_check(u, &e), ERR_NONE);
+    put(u, "o");
+    u->shown_at = 0;
+    assert_int_equal(upload_check(u, &e), ERR_NONE);
+    upload_abandon(u);
+    assert_int_equal(upload_offset(resume(f, "point-03")), 4);
+}
+
 /* ---- Taking over ---- */
 
 static void thread_takes_over(void **state)
@@ -1681,6 +1698,7 @@ int main(void)
         STORE_TEST(missing_bytes_are_damage),
         STORE_TEST(many_bytes_make_a_checkpoint),
         STORE_TEST(time_makes_a_checkpoint),
+        STORE_TEST(last_byte_waits_for_the_end_of_its_request),
         STORE_TEST(thread_takes_over),
         STORE_TEST(process_takes_over),
         STORE_TEST(claim_is_used_up),
