@@ -314,7 +314,8 @@ for (const protocol of protocols) {
       const data = content(20 * MIB, `${protocol} again`);
       let aborts = 0;
       const run = tus(data, {
-        protocol, metadata: named_('again.txt'),
+        // As CGI the process of an aborted request may begin after that of the next one.
+        protocol, metadata: named_('again.txt'), retryDelays: [100, 500],
         httpStack: slowStack((total, sent) => {
           if (sent < MIB || aborts === 10) return;
           aborts++;
@@ -325,7 +326,7 @@ for (const protocol of protocols) {
       await checkUploaded(server, await run.end(), stored(data, 'again.txt'));
       const heads = run.seen.filter(({ method }) => method === 'HEAD');
       const offsets = heads.map((entry) => Number(entry.answer('Upload-Offset')));
-      assert.equal(offsets.length, 10);
+      assert.ok(offsets.length >= 10, `${offsets.length} HEADs`);
       assert.deepEqual(offsets, [...offsets].sort((a, b) => a - b), 'an offset went back');
     });
 
