@@ -72,12 +72,9 @@ static void one_after_the_other(struct fixture *f, child_fn *first,
 
 static int die_storing(struct fixture *f, int line)
 {
-    struct upload *u = create(f, "doubt-01", 5);
-    struct error e;
+    struct upload *u = create_whole(f, "doubt-01", "hello");
 
     (void)line;
-    put(u, "hello");
-    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
     faults.sync = die_in_commit_once_moved;
     return finish(u) != NULL;
 }
@@ -102,12 +99,9 @@ static void taking_back_outlives_a_storing_in_doubt(void **state)
 
 static int fail_storing(struct fixture *f, int line)
 {
-    struct upload *u = create(f, "doubt-02", 5);
-    struct error e;
+    struct upload *u = create_whole(f, "doubt-02", "hello");
 
     (void)line;
-    put(u, "hello");
-    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
     keep_the_log(f);
     faults.sync = fail_storing_die_taking_back;
     return finish(u) != NULL;

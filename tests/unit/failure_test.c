@@ -120,12 +120,10 @@ static bool from_uploads(int from)
 static void what_cannot_be_moved_back_is_not_reopened(void **state)
 {
     struct fixture *f = *state;
-    struct upload *u = create(f, "fails-04", 5);
+    struct upload *u = create_whole(f, "fails-04", "hello");
     struct file_list files = {0};
     struct error e;
 
-    put(u, "hello");
-    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
     keep_the_log(f);
     faults.sync = fail_storing_once;
     faults.rename = from_uploads;
@@ -139,16 +137,10 @@ static void what_cannot_be_moved_back_is_not_reopened(void **state)
 static int die_with_two_sessions(struct fixture *f, int line)
 {
     static const char *const ids[] = {"fails-05", "fails-06"};
-    struct error e;
 
     (void)line;
-    for (int i = 0; i < 2; i++) {
-        struct upload *u = create(f, ids[i], 5);
-
-        put(u, "hello");
-        assert_int_equal(upload_end_file(u, &e), ERR_NONE);
-        half_publish(f, u);
-    }
+    for (int i = 0; i < 2; i++)
+        half_publish(f, create_whole(f, ids[i], "hello"));
     return raise(SIGKILL);
 }
 

@@ -37,6 +37,18 @@ static inline void suspend(struct upload *u)
     assert_int_equal(upload_suspend(u, &e), ERR_NONE);
 }
 
+/* A session whose file only waits to be published. */
+static inline struct upload *create_whole(struct fixture *f, const char *id,
+                                          const char *text)
+{
+    struct upload *u = create(f, id, strlen(text));
+    struct error e;
+
+    put(u, text);
+    assert_int_equal(upload_end_file(u, &e), ERR_NONE);
+    return u;
+}
+
 /* A paused session with these bytes. */
 static inline void create_paused(struct fixture *f, const char *id,
                                  uint64_t total, const char *text)
